@@ -1,0 +1,82 @@
+"""The command line: parse, call, print. No arithmetic, and nothing heavy at start."""
+
+import sys
+
+import click
+import typer
+
+from rsmonitor import __version__
+from rsmonitor.cli import audit, detect, scheduled
+from rsmonitor.errors import EXIT_INTERRUPTED, EXIT_USAGE, RsmonitorError
+
+app = typer.Typer(
+    name="rsmonitor",
+    help="Find suspected illegal digging in rare-earth districts with Sentinel-2.\n\n"
+    "Example: rsmonitor demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(scheduled.demo)
+app.command("run")(scheduled.run)
+app.command("detect")(detect.detect)
+app.command("verify")(audit.verify)
+
+
+def _print_version(asked: bool) -> None:
+    """Print the version and stop."""
+    if asked:
+        typer.echo(f"rsmonitor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False,
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        help="Print the version and stop.",
+    ),
+) -> None:
+    """
+    Find suspected illegal digging in rare-earth districts with Sentinel-2.
+
+    No alert is not 'no mining': what was not observed is listed in coverage.geojson.
+    An alert is a clue and not a verdict.
+
+    Example: rsmonitor demo
+    """
+
+
+def main() -> None:
+    """
+    Run the command line and end the process with a documented exit code.
+
+    Raises
+    ------
+    SystemExit
+        Always; 0 done, 1 done in part, 2 usage, 3 bad input, 4 busy, 5 unreachable,
+        130 interrupted.
+    """
+    try:
+        code = app(standalone_mode=False)
+    except click.exceptions.UsageError as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except RsmonitorError as error:
+        typer.echo(f"rsmonitor: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        typer.echo(
+            "rsmonitor: interrupted. Nothing is half-written; the same command goes "
+            "on where it stopped",
+            err=True,
+        )
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(code or 0)

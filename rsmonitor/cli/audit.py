@@ -1,0 +1,36 @@
+"""The audit chain."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rsmonitor.errors import EXIT_BAD_INPUT, EXIT_DONE
+
+
+def verify(
+    config: Annotated[Path, typer.Argument(help="Settings, a TOML file.")],
+) -> int:
+    """
+    Verify the chain of events in the ledger: nothing edited, lost or reordered.
+
+    Exit codes: 0 the chain is whole; 3 it is not, or there is none.
+
+    Example: rsmonitor verify configs/demo.toml
+    """
+    from rsmonitor.config import read_settings
+    from rsmonitor.errors import StoreError
+    from rsmonitor.io.stores.ledger import SqliteLedger
+
+    settings = read_settings(config)
+    work = settings.path(settings.run.work)
+    path = work / "ledger.sqlite"
+    if not path.exists():
+        raise StoreError(f"{path} does not exist: no run has been committed there")
+    ledger = SqliteLedger(path, locks=work / "locks")
+    problems = ledger.verify()
+    for problem in problems:
+        typer.echo(problem)
+    seq, head = ledger.head()
+    typer.echo(f"{seq} events, head {head}")
+    return EXIT_BAD_INPUT if problems else EXIT_DONE

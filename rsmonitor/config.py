@@ -1,0 +1,323 @@
+"""TOML becomes frozen settings; an unknown key is an error, not a silence.
+
+Secrets never stand in a settings file: they come from the environment.
+"""
+
+import dataclasses
+import hashlib
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from rsmonitor import ALGORITHM_VERSION
+from rsmonitor.errors import ContractError, SettingsError
+from rsmonitor.records.district import District
+from rsmonitor.records.event import canonical_json
+from rsmonitor.records.parameters import (
+    AlertingParameters,
+    ClearParameters,
+    EvidenceParameters,
+    HistoryParameters,
+    LicensingParameters,
+    OutlineParameters,
+    Parameters,
+    TrackingParameters,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """Where scenes come from."""
+
+    kind: str
+    """``cube``: NetCDF or Zarr files of one place."""
+
+    files: tuple[str, ...]
+    """Paths, relative to the settings file, or to `distribution` where that is set."""
+
+    distribution: str | None = None
+    """Installed Python distribution that ships the files, such as ``nrt``."""
+
+    extra: str = ""
+    """Extra of rsmonitor that installs it, for the message when it is missing."""
+
+    sha256: tuple[str, ...] = ()
+    """Digest of each file, in the order of `files`; checked before anything is read."""
+
+    scale: float | None = None
+    """Reflectance of one digital number, where the files do not say."""
+
+    offset: float | None = None
+    """Reflectance of digital number zero, where the files do not say."""
+
+    platform: str | None = None
+    """``S2A`` and so on, where the files do not say."""
+
+    def __post_init__(self) -> None:
+        if self.kind != "cube":
+            raise ContractError(f"source.kind must be 'cube', got {self.kind!r}")
+        if not self.files:
+            raise ContractError("source.files is empty: name at least one file")
+        if self.sha256 and len(self.sha256) != len(self.files):
+            raise ContractError(
+                f"source.sha256 has {len(self.sha256)} digests for "
+                f"{len(self.files)} files"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicenceSettings:
+    """Which licences are known."""
+
+    files: tuple[str, ...] = ()
+    """Licence GeoJSON files, relative to the settings file. None at all is a statement:
+    no right is known, and the verdicts say so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How a run works; nothing here changes a result."""
+
+    work: str
+    """Folder of state and ledger, relative to the settings file."""
+
+    out: str
+    """Folder of the outputs, relative to the settings file."""
+
+    block_size: int = 512
+    """Rows and columns of a block of work."""
+
+    workers: int = 1
+    """Blocks computed at once."""
+
+    keep_runs: int = 8
+    """Output folders kept; the ledger keeps everything."""
+
+    def __post_init__(self) -> None:
+        for name in ("block_size", "workers", "keep_runs"):
+            if getattr(self, name) < 1:
+                raise ContractError(
+                    f"run.{name} must be at least 1, got {getattr(self, name)}"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a settings file says."""
+
+    district: District
+    """Where."""
+
+    source: SourceSettings
+    """Scenes."""
+
+    history: HistoryParameters
+    """The reference."""
+
+    run: RunSettings
+    """Folders and workers."""
+
+    licences: LicenceSettings = field(default_factory=LicenceSettings)
+    """Permissions."""
+
+    clear: ClearParameters = field(default_factory=ClearParameters)
+    """What was seen."""
+
+    evidence: EvidenceParameters = field(default_factory=EvidenceParameters)
+    """The sequential test."""
+
+    outline: OutlineParameters = field(default_factory=OutlineParameters)
+    """Polygons."""
+
+    tracking: TrackingParameters = field(default_factory=TrackingParameters)
+    """Sites."""
+
+    licensing: LicensingParameters = field(default_factory=LicensingParameters)
+    """Verdicts."""
+
+    alerting: AlertingParameters = field(default_factory=AlertingParameters)
+    """Alerts."""
+
+    folder: str = "."
+    """Folder of the settings file, which relative paths start from; not a key."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters of the stages."""
+        return Parameters(
+            history=self.history,
+            clear=self.clear,
+            evidence=self.evidence,
+            outline=self.outline,
+            tracking=self.tracking,
+            licensing=self.licensing,
+            alerting=self.alerting,
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what can change a result: no path, no secret, no delivery."""
+        source = {
+            key: getattr(self.source, key)
+            for key in ("kind", "scale", "offset", "platform")
+        }
+        value = {
+            "algorithm": ALGORITHM_VERSION,
+            "source": source,
+            "parameters": _plain(self.parameters),
+        }
+        return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+    def path(self, text: str) -> Path:
+        """
+        Give a path of the settings as it is on this machine.
+
+        Parameters
+        ----------
+        text : str
+            Absolute, or relative to the settings file; ``~`` is the home folder.
+
+        Returns
+        -------
+        Path
+            The path.
+        """
+        return Path(self.folder) / Path(os.path.expandvars(text)).expanduser()
+
+
+NOT_KEYS: Final = frozenset({"folder"})
+"""Fields of `Settings` that no file sets."""
+
+
+def read_settings(path: Path) -> Settings:
+    """
+    Read a settings file.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file.
+
+    Returns
+    -------
+    Settings
+        Checked settings; relative paths start from the file's folder.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, is not TOML, or has an unknown, missing or wrong
+        key; the message names file, key, value and rule.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    try:
+        value = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"{path}: is not TOML: {error}") from error
+    settings: Settings = _build(Settings, value, str(path), "")
+    return dataclasses.replace(settings, folder=str(path.resolve().parent))
+
+
+def keys() -> tuple[str, ...]:
+    """
+    List every key that a settings file may hold.
+
+    Returns
+    -------
+    tuple of str
+        Dotted names, such as ``evidence.drop``.
+    """
+    return tuple(_keys(Settings, ""))
+
+
+def _keys(kind: type[Any], prefix: str) -> list[str]:
+    """List the keys of a record, those of its records included."""
+    hints = typing.get_type_hints(kind)
+    found: list[str] = []
+    for item in fields(kind):
+        if item.name in NOT_KEYS:
+            continue
+        name = f"{prefix}{item.name}"
+        hint = hints[item.name]
+        record = isinstance(hint, type) and is_dataclass(hint)
+        found += _keys(hint, f"{name}.") if record else [name]
+    return found
+
+
+def _build(kind: Any, value: object, file: str, prefix: str) -> Any:  # noqa: ANN401
+    """Make a record of a table."""
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{file}: {prefix or 'the file'} must be a table")
+    hints = typing.get_type_hints(kind)
+    known = {f.name: f for f in fields(kind) if f.name not in NOT_KEYS}
+    for key in value:
+        if key not in known:
+            raise SettingsError(
+                f"{file}: unknown key {prefix}{key}; known are {', '.join(known)}"
+            )
+    arguments: dict[str, Any] = {}
+    for name, item in known.items():
+        where = f"{prefix}{name}"
+        if name in value:
+            arguments[name] = _convert(hints[name], value[name], file, where)
+        elif (
+            item.default is dataclasses.MISSING
+            and item.default_factory is dataclasses.MISSING
+        ):
+            raise SettingsError(f"{file}: missing key {where}")
+    try:
+        return kind(**arguments)
+    except ContractError as error:
+        place = prefix.rstrip(".") or "settings"
+        raise SettingsError(f"{file}: [{place}] {error}") from error
+
+
+def _convert(hint: Any, value: object, file: str, where: str) -> Any:  # noqa: ANN401
+    """Check a value against the type that its key asks for."""
+    if is_dataclass(hint):
+        return _build(hint, value, file, f"{where}.")
+    origin = typing.get_origin(hint)
+    if origin is types.UnionType:
+        inner = next(a for a in typing.get_args(hint) if a is not types.NoneType)
+        return _convert(inner, value, file, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise SettingsError(f"{file}: {where} must be a list, got {value!r}")
+        inner = typing.get_args(hint)[0]
+        return tuple(_convert(inner, item, file, where) for item in value)
+    # a TOML integer is a fine float; a TOML boolean is not a number
+    accepted = (int, float) if hint is float else (hint,)
+    if type(value) not in accepted:
+        raise SettingsError(
+            f"{file}: {where} must be {_TYPE_WORDS.get(hint, hint)}, got {value!r}"
+        )
+    return float(value) if hint is float else value  # type: ignore[arg-type]
+
+
+_TYPE_WORDS: Final[Mapping[Any, str]] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    date: "a date such as 2018-06-30 without quotes",
+}
+
+
+def _plain(value: object) -> object:
+    """Turn records into JSON values."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    return value

@@ -1,0 +1,139 @@
+"""The doors: what the pipeline asks of the outside. Each has an in-memory fake."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from rsmonitor.records.acquisition import Product
+from rsmonitor.records.alert import Alert
+from rsmonitor.records.event import Event
+from rsmonitor.records.grid import Block, Grid
+from rsmonitor.records.licence import RegisterSnapshot
+from rsmonitor.records.run import (
+    RunCommit,
+    RunRecord,
+    RunResult,
+    SlotPointer,
+    StateKind,
+)
+from rsmonitor.records.site import Site
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+class Clock(Protocol):
+    """Time, injected so that a run can be replayed."""
+
+    def now(self) -> datetime:
+        """Give the present instant, timezone-aware UTC."""
+
+
+class SceneSource(Protocol):
+    """Where scenes come from."""
+
+    @property
+    def name(self) -> str:
+        """Short name, such as ``cube``; stands in `Product.source`."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """ESA names of the bands of `load`, in its order."""
+
+    def grids(self) -> tuple[Grid, ...]:
+        """Give the grids that cover the district."""
+
+    def find(self, grid: Grid, *, until: datetime) -> Sequence[Product]:
+        """List products sensed before `until`, oldest first, one per acquisition."""
+
+    def load(self, product: Product, grid: Grid, block: Block) -> xr.Dataset:
+        """Read one block of one product, as `rsmonitor.records.rasters.SCENE`."""
+
+
+class StateStore(Protocol):
+    """Per-block state in two slots; never decides which slot is the truth."""
+
+    def write(
+        self,
+        array: NDArray[np.uint16] | NDArray[np.int16],
+        *,
+        line: str,
+        grid_id: str,
+        block_id: str,
+        kind: StateKind,
+        current: SlotPointer | None,
+    ) -> SlotPointer:
+        """Write the slot that `current` does not point at, durably; point at it."""
+
+    def read(self, pointer: SlotPointer) -> NDArray[np.uint16] | NDArray[np.int16]:
+        """Read a slot and check its digest."""
+
+    def forget(self, keep: Iterable[SlotPointer], *, lines: Iterable[str]) -> None:
+        """Remove the blocks of `lines` that no pointer of `keep` points at."""
+
+
+class LicenceRegister(Protocol):
+    """Permissions over parcels."""
+
+    def snapshot(self) -> RegisterSnapshot:
+        """Give all licences as they stand now."""
+
+
+class Ledger(Protocol):
+    """The only commit point, and the memory of everything said."""
+
+    def lock(self, district: str) -> AbstractContextManager[None]:
+        """Hold the district for one process; `BusyError` if another does."""
+
+    def runs(self, district: str) -> Sequence[RunRecord]:
+        """List the committed runs of a district, oldest week first."""
+
+    def pointers(self, line: str) -> Sequence[SlotPointer]:
+        """List the slots that are the truth for a line of runs."""
+
+    def applied(self, line: str) -> Sequence[Product]:
+        """List the products that are part of a line's state, oldest first."""
+
+    def sites(self, district: str) -> Sequence[Site]:
+        """List the sites of a district by id."""
+
+    def alerts(self, district: str) -> Sequence[Alert]:
+        """List the standing alerts of a district by rank."""
+
+    def versions(self, alert_id: str) -> Sequence[Alert]:
+        """List all that was ever said of an alert, in the order it was said."""
+
+    def commit(self, commit: RunCommit) -> None:
+        """Write everything of a run in one transaction."""
+
+    def events(self) -> Iterator[Event]:
+        """Read the audit chain from its start."""
+
+
+class AlertSink(Protocol):
+    """Where the outputs of a run go: together or not at all."""
+
+    def stage(self, result: RunResult) -> str:
+        """Write all outputs durably where no reader looks; give their location."""
+
+    def publish(self, location: str) -> None:
+        """Make a staged location the one that readers see; repeatable."""
+
+
+class Executor(Protocol):
+    """Who does the work."""
+
+    def map(self, function: Callable[[_T], _R], tasks: Sequence[_T]) -> Iterator[_R]:
+        """Apply `function` to every task; results come in the order of the tasks."""
+
+
+class Progress(Protocol):
+    """Who watches: long work says how far it is."""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Say that `done` of `total` steps of `what` are done."""

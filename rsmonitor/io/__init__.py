@@ -1,0 +1,1 @@
+"""The outside: scenes, stores, licence files, deliveries, executors."""

@@ -1,0 +1,1 @@
+"""What people and programs receive; one writer a format."""

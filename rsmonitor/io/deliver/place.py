@@ -1,0 +1,167 @@
+"""Where a grid lies on a map: its frame, true sizes, true north, round degrees."""
+
+import math
+
+import numpy as np
+import pyproj
+import shapely
+from numpy.typing import NDArray
+from shapely import MultiPolygon, Polygon
+from shapely.geometry.base import BaseGeometry
+
+from rsmonitor.records.grid import Grid
+
+Box = tuple[float, float, float, float]
+"""West, south, east and north."""
+
+
+class Place:
+    """Where a grid lies: from longitude and latitude to its CRS, and true sizes.
+
+    Parameters
+    ----------
+    grid : Grid
+        The grid.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        crs = pyproj.CRS.from_user_input(grid.crs)
+        self._to_grid = pyproj.Transformer.from_crs("OGC:CRS84", crs, always_xy=True)
+        self._to_lonlat = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
+        self.extent = (grid.left, grid.right, grid.bottom, grid.top)
+        self.frame = shapely.box(grid.left, grid.bottom, grid.right, grid.top)
+        x, y = (grid.left + grid.right) / 2, (grid.bottom + grid.top) / 2
+        reach = (grid.right - grid.left) / 4
+        self.metres_per_x = self._distance(x - reach, y, x + reach, y) / (2 * reach)
+        reach = (grid.top - grid.bottom) / 4
+        self.metres_per_y = self._distance(x, y - reach, x, y + reach) / (2 * reach)
+        self.centre = self._to_lonlat.transform(x, y)
+
+    def _distance(self, x0: float, y0: float, x1: float, y1: float) -> float:
+        """Measure on the ellipsoid, metres."""
+        lon, lat = self._to_lonlat.transform([x0, x1], [y0, y1])
+        distance: float = pyproj.Geod(ellps="WGS84").inv(
+            lon[0], lat[0], lon[1], lat[1]
+        )[2]
+        return distance
+
+    def here(self, geometry: Polygon | MultiPolygon) -> list[Polygon]:
+        """
+        Bring a geometry to the grid's CRS and cut it at the frame.
+
+        Parameters
+        ----------
+        geometry : Polygon or MultiPolygon
+            CRS84 longitude and latitude.
+
+        Returns
+        -------
+        list of Polygon
+            What of it lies on the grid.
+        """
+        moved = shapely.transform(geometry, self._moved)
+        if not np.isfinite(shapely.get_coordinates(moved)).all():
+            return []  # far outside what the projection can show
+        cut = shapely.make_valid(moved).intersection(self.frame)
+        return [part for part in shapely.get_parts(cut) if isinstance(part, Polygon)]
+
+    def _moved(self, lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Bring coordinates, shape (n, 2), to the grid's CRS."""
+        return np.column_stack(self._to_grid.transform(*lonlat.T))
+
+    def percent(self, geometry: BaseGeometry) -> Box:
+        """
+        Give the bounds of a geometry in percent of the frame.
+
+        Parameters
+        ----------
+        geometry : shapely geometry
+            In the grid's CRS.
+
+        Returns
+        -------
+        tuple of float
+            West, south, east and north.
+        """
+        left, right, bottom, top = self.extent
+        west, south, east, north = geometry.bounds
+        return (
+            (west - left) / (right - left) * 100,
+            (south - bottom) / (top - bottom) * 100,
+            (east - left) / (right - left) * 100,
+            (north - bottom) / (top - bottom) * 100,
+        )
+
+    def north(self) -> tuple[float, float]:
+        """
+        Find true north at the middle of the grid, which is rarely straight up.
+
+        Returns
+        -------
+        tuple of float
+            Unit vector on the sheet, x to the right and y up.
+        """
+        lon, lat = self.centre
+        x, y = self._to_grid.transform([lon, lon], [lat, lat + 1e-3])
+        right = (x[1] - x[0]) * self.metres_per_x
+        up = (y[1] - y[0]) * self.metres_per_y
+        length = math.hypot(right, up)
+        return right / length, up / length
+
+    def ticks(self, *, along: str) -> list[tuple[float, float]]:
+        """
+        Find where round degrees cross an edge of the frame.
+
+        Parameters
+        ----------
+        along : str
+            ``x`` for longitudes on the southern edge, ``y`` for latitudes on the
+            western one.
+
+        Returns
+        -------
+        list of tuple
+            Position in grid units, and degrees; two or three.
+        """
+        left, right, bottom, top = self.extent
+        samples = np.linspace(0.0, 1.0, 201)
+        if along == "x":
+            xs, ys = left + samples * (right - left), np.full(201, bottom)
+            position, degrees = xs, self._to_lonlat.transform(xs, ys)[0]
+        else:
+            xs, ys = np.full(201, left), bottom + samples * (top - bottom)
+            position, degrees = ys, self._to_lonlat.transform(xs, ys)[1]
+        step = round_below((degrees[-1] - degrees[0]) / 2)
+        first = math.ceil(degrees[0] / step)
+        last = math.floor(degrees[-1] / step)
+        return [
+            (float(np.interp(k * step, degrees, position)), k * step)
+            for k in range(first, last + 1)
+        ]
+
+
+def round_below(value: float) -> float:
+    """
+    Give the largest 1, 2 or 5 times a power of ten that is not larger.
+
+    Parameters
+    ----------
+    value : float
+        Positive.
+
+    Returns
+    -------
+    float
+        Such as 200 for 333.
+
+    Examples
+    --------
+    >>> round_below(333.0), round_below(5.0), round_below(0.0073)
+    (200.0, 5.0, 0.005)
+    """
+    power = math.floor(math.log10(value))
+    leading = value / 10.0**power
+    digit = next(d for d in (5, 2, 1) if leading >= d or d == 1)
+    return float(f"{digit}e{power}")
+
+

@@ -1,0 +1,1 @@
+"""Who does the work: an in-process pool now, a cluster later."""

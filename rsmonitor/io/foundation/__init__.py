@@ -1,0 +1,1 @@
+"""What the doors share: atomic writes, the GDAL environment, the clock."""

@@ -1,0 +1,1 @@
+"""Licence files; one reader a format."""

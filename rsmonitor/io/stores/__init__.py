@@ -1,0 +1,1 @@
+"""What is kept between runs: state, ledger, register, and in-memory fakes of each."""

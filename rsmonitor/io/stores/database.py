@@ -1,0 +1,304 @@
+"""The ledger's SQLite file: its tables, and how it is opened, made and explained.
+
+A rollback journal, not a write-ahead log: the ledger stays one file that can be copied,
+mounted read-only or kept on a network disk, and a run commits once a week, so that
+waiting for a reader costs nothing. ``synchronous=EXTRA`` is FULL and syncs the folder
+after the journal is deleted as well: with FULL a power cut could bring the journal back
+and undo a commit, and the slots it pointed at may have been written over since.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from rsmonitor.errors import BusyError, OutputError, RsmonitorError, StoreError
+from rsmonitor.io.foundation.files import lock_file, make_folder, rename_durably
+
+SCHEMA_VERSION: Final = 1
+"""Raised when a table or the JSON form of a stored record changes."""
+
+APPLICATION_ID: Final = 0x72736D6C
+"""``rsml``: says that a SQLite file is a ledger and not somebody else's."""
+
+_BUSY_SECONDS: Final = 30.0
+_CANNOT_WRITE: Final = (
+    "SQLITE_FULL",
+    "SQLITE_READONLY",
+    "SQLITE_IOERR_WRITE",
+    "SQLITE_IOERR_FSYNC",
+    "SQLITE_IOERR_DIR_FSYNC",
+    "SQLITE_IOERR_TRUNCATE",
+    "SQLITE_IOERR_DELETE",
+)
+
+_SCHEMA: Final = """
+BEGIN;
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY,
+    prev_hash TEXT NOT NULL CHECK (length(prev_hash) = 64),
+    hash TEXT NOT NULL UNIQUE CHECK (length(hash) = 64),
+    kind TEXT NOT NULL,
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+
+CREATE TABLE run (
+    run_id TEXT PRIMARY KEY,
+    line TEXT NOT NULL,
+    district TEXT NOT NULL,
+    week TEXT NOT NULL,
+    finished_at TEXT NOT NULL,
+    record TEXT NOT NULL
+);
+CREATE INDEX run_by_district ON run (district, week);
+
+CREATE TABLE slot (
+    line TEXT NOT NULL,
+    grid_id TEXT NOT NULL,
+    block_id TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('reference', 'evidence')),
+    slot INTEGER NOT NULL CHECK (slot IN (0, 1)),
+    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+    run_id TEXT NOT NULL REFERENCES run (run_id),
+    PRIMARY KEY (line, grid_id, block_id, kind)
+);
+
+CREATE TABLE applied (
+    line TEXT NOT NULL,
+    grid_id TEXT NOT NULL,
+    platform TEXT NOT NULL,
+    datatake_start TEXT NOT NULL,
+    product TEXT NOT NULL,
+    run_id TEXT NOT NULL REFERENCES run (run_id),
+    PRIMARY KEY (line, grid_id, platform, datatake_start)
+);
+
+CREATE TABLE site (
+    district TEXT NOT NULL,
+    site_id TEXT NOT NULL,
+    record TEXT NOT NULL,
+    run_id TEXT NOT NULL REFERENCES run (run_id),
+    PRIMARY KEY (district, site_id)
+);
+
+CREATE TABLE alert (
+    district TEXT NOT NULL,
+    alert_id TEXT NOT NULL,
+    record TEXT NOT NULL,
+    run_id TEXT NOT NULL REFERENCES run (run_id),
+    PRIMARY KEY (district, alert_id)
+);
+
+-- all that was ever said of an alert; the same words twice are kept once
+CREATE TABLE alert_version (
+    place INTEGER PRIMARY KEY,
+    alert_id TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    record TEXT NOT NULL,
+    run_id TEXT NOT NULL REFERENCES run (run_id),
+    UNIQUE (alert_id, sha256)
+);
+
+-- the chain only grows, and only at its end; REPLACE would pass by a delete trigger
+CREATE TRIGGER event_in_order BEFORE INSERT ON event
+WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM event)
+BEGIN SELECT RAISE(ABORT, 'events are appended at the end of the chain'); END;
+CREATE TRIGGER event_kept BEFORE DELETE ON event
+BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
+CREATE TRIGGER event_fixed BEFORE UPDATE ON event
+BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
+CREATE TRIGGER alert_version_new BEFORE INSERT ON alert_version
+WHEN EXISTS (SELECT 1 FROM alert_version WHERE place = NEW.place
+    OR (alert_id = NEW.alert_id AND sha256 = NEW.sha256))
+BEGIN SELECT RAISE(ABORT, 'what an alert said is never replaced'); END;
+CREATE TRIGGER alert_version_kept BEFORE DELETE ON alert_version
+BEGIN SELECT RAISE(ABORT, 'what an alert said is never deleted'); END;
+CREATE TRIGGER alert_version_fixed BEFORE UPDATE ON alert_version
+BEGIN SELECT RAISE(ABORT, 'what an alert said is never changed'); END;
+"""
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """
+    Open a ledger over a connection that cannot write.
+
+    Parameters
+    ----------
+    path : Path
+        An existing ledger.
+
+    Yields
+    ------
+    sqlite3.Connection
+        Closed at the end; do not keep it longer than a query takes.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged, no ledger, or of an unknown schema version.
+    BusyError
+        If a writer kept it for half a minute.
+    """
+    # mode=rw although nothing is written: SQLite must be able to undo what a writer
+    # that died left half written, and it opens a write-protected file all the same
+    with _connected(path, "rw") as connection:
+        connection.execute("PRAGMA query_only = ON")
+        _require_version(path, connection)
+        yield connection
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[sqlite3.Connection]:
+    """
+    Hold the only write transaction: committed at the end, undone by any exception.
+
+    Parameters
+    ----------
+    path : Path
+        An existing ledger.
+
+    Yields
+    ------
+    sqlite3.Connection
+        In a transaction.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged, no ledger, or of an unknown schema version.
+    OutputError
+        If it cannot be written.
+    BusyError
+        If others kept it for half a minute.
+    """
+    with _connected(path, "rw") as connection:
+        _require_version(path, connection)
+        connection.execute("PRAGMA synchronous = EXTRA")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            # SQLite ends the transaction by itself after some errors
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def create(path: Path, *, turn: Path) -> None:
+    """
+    Make an empty ledger, whole or not at all; do nothing if there is one.
+
+    It is made beside and renamed, so that an empty or half made file under the
+    ledger's name is always damage and never a beginning.
+
+    Parameters
+    ----------
+    path : Path
+        The ledger; parents are made.
+    turn : Path
+        Lock file: the first runs of two districts may both find no ledger.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made.
+    """
+    if path.exists():
+        return
+    make_folder(path.parent)
+    with lock_file(turn, what=f"making of {path}", wait=True):
+        if path.exists():
+            return
+        draft = path.with_name(f".{path.name}.new")
+        try:
+            # a journal that outlived its ledger would be played into the new one
+            for leftover in (draft, _journal(draft), _journal(path)):
+                leftover.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"ledger {path} cannot be made: {error}; check permissions"
+            ) from error
+        with _connected(draft, "rwc") as connection:
+            connection.execute("PRAGMA synchronous = EXTRA")
+            connection.executescript(_SCHEMA)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute(
+                "INSERT INTO meta (key, value) VALUES ('schema_version', ?)",
+                (str(SCHEMA_VERSION),),
+            )
+            connection.execute("COMMIT")
+        rename_durably(draft, path)
+
+
+@contextlib.contextmanager
+def _connected(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
+    """Open the file and close it; explain what SQLite says in between."""
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+        )
+    except sqlite3.Error as error:
+        raise _explained(path, error) from error
+    try:
+        yield connection
+    except sqlite3.Error as error:
+        raise _explained(path, error) from error
+    except UnicodeDecodeError as error:
+        # Python cannot even show a message that quotes a damaged schema
+        raise StoreError(
+            f"ledger {path} is damaged: {error}; restore it from a backup"
+        ) from error
+    finally:
+        connection.close()
+
+
+def _require_version(path: Path, connection: sqlite3.Connection) -> None:
+    """Refuse a file that is no ledger, or one of another schema version."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID:
+        raise StoreError(
+            f"{path} is not a ledger of rsmonitor; restore it from a backup or move "
+            "it away"
+        )
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has schema version {version}, this rsmonitor knows "
+            f"{SCHEMA_VERSION}; use the rsmonitor that wrote it"
+        )
+
+
+def _journal(path: Path) -> Path:
+    """Name the rollback journal of a database."""
+    return path.with_name(f"{path.name}-journal")
+
+
+def _explained(path: Path, error: sqlite3.Error) -> RsmonitorError:
+    """Say what an error of SQLite means for the person who meets it."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return BusyError(
+            f"ledger {path} is being written by another process ({error}); try again"
+        )
+    if name.startswith(_CANNOT_WRITE):
+        return OutputError(
+            f"ledger {path} cannot be written: {error} ({name}); check free space and "
+            "permissions. Nothing of this run was committed"
+        )
+    return StoreError(
+        f"ledger {path} cannot be used: {error} ({name or type(error).__name__}); if "
+        "it is damaged, restore it from a backup"
+    )

@@ -1,0 +1,362 @@
+"""One scheduled job: find, load, detect, track, judge, alert, commit.
+
+State and outputs are written where no reader looks; then one transaction of the ledger
+makes all of it true. A run that dies at any moment leaves the world as it was.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from rsmonitor.errors import StoreError
+from rsmonitor.pipeline.detection import Detected, detect
+from rsmonitor.pipeline.job import Doors, Job, Outcome, Refused
+from rsmonitor.pipeline.looks import day_of
+from rsmonitor.records.acquisition import Product
+from rsmonitor.records.alert import Alert
+from rsmonitor.records.disturbance import Classified
+from rsmonitor.records.event import EventDraft, EventKind
+from rsmonitor.records.parameters import EvidenceParameters
+from rsmonitor.records.provenance import Provenance
+from rsmonitor.records.rasters import (
+    DAY_ZERO,
+    EVIDENCE_PRODUCT,
+    REFERENCE_FILL,
+    check,
+    planes,
+)
+from rsmonitor.records.run import Coverage, Partition, RunCommit, RunRecord, RunResult
+from rsmonitor.records.site import Site
+from rsmonitor.records.week import IsoWeek
+from rsmonitor.stages.alerting import alert_events_of, alert_id_of, alert_sites
+from rsmonitor.stages.classify import classify
+from rsmonitor.stages.evidence import tiers
+from rsmonitor.stages.features import measure
+from rsmonitor.stages.geodesy import grid_outline, pixel_area_m2
+from rsmonitor.stages.licensing import judge_all
+from rsmonitor.stages.outline import outline
+from rsmonitor.stages.tracking import LIVING, events_of, track
+
+WHO: Final = "rsmonitor"
+
+
+def run(job: Job, doors: Doors, *, week: IsoWeek) -> Outcome:
+    """
+    Do one scheduled job: everything sensed up to the end of a week.
+
+    Parameters
+    ----------
+    job : Job
+        What to do.
+    doors : Doors
+        The outside.
+    week : IsoWeek
+        The week whose end the run looks up to.
+
+    Returns
+    -------
+    Outcome
+        What was done. The same partition is never computed twice.
+
+    Raises
+    ------
+    BusyError
+        If another process holds the district.
+    StoreError
+        If the ledger is already past the week, or state is damaged.
+    HistoryError
+        If the history does not suffice for a reference.
+    SourceError
+        If the source's bands give no index.
+    """
+    partition = job.partition(week)
+    with doors.ledger.lock(job.district.code):
+        records = doors.ledger.runs(job.district.code)
+        if records:
+            # a run may have died between its commit and this
+            doors.sink.publish(records[-1].location)
+        for record in records:
+            if record.run_id == partition.run_id:
+                return Outcome(
+                    partition=partition, result=None, location=record.location
+                )
+            if record.week > week:
+                raise StoreError(
+                    f"district {job.district.code} has been run up to {record.week}; "
+                    f"week {week} is behind it. To compute that week alone, use "
+                    "another work folder (run.work)"
+                )
+        return _compute(job, doors, partition)
+
+
+def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
+    """Run the stages and commit, with the district locked."""
+    detections: list[Detected] = []
+    refused: list[Refused] = []
+    for grid in doors.source.grids():
+        detected, failed = detect(job, doors, partition, grid)
+        detections.append(detected)
+        refused += failed
+    code = job.district.code
+    before = doors.ledger.sites(code)
+    sites = track(
+        [c for detected in detections for c in _classified(job, detected)],
+        before,
+        district=code,
+        parameters=job.parameters.tracking,
+    )
+    register = doors.register.snapshot()
+    verdicts = judge_all(
+        [site for site in sites if site.state in LIVING],
+        register,
+        job.parameters.licensing,
+    )
+    known = _known(doors, partition, detections)
+    standing = doors.ledger.alerts(code)
+    alerts = alert_sites(
+        sites,
+        verdicts,
+        (*standing, *_silent(doors, sites, standing)),
+        district=job.district,
+        provenance=lambda site: _provenance(job, site, known),
+        register=register,
+        parameters=job.parameters.alerting,
+    )
+    result = RunResult(
+        partition=partition,
+        district=job.district,
+        grids=tuple(d.grid for d in detections),
+        sites=sites,
+        alerts=alerts,
+        evidence={
+            d.grid.grid_id: _product(d, job.parameters.evidence) for d in detections
+        },
+        last_clear={d.grid.grid_id: _last_clear(d) for d in detections},
+        coverage=tuple(_coverage(partition, d) for d in detections),
+        register=register,
+        products=tuple(p for d in detections for p in d.applied),
+        software=job.software,
+    )
+    now = doors.clock.now()
+    location = doors.sink.stage(result)
+    doors.ledger.commit(
+        RunCommit(
+            record=RunRecord(
+                run_id=partition.run_id,
+                line=partition.line,
+                district=code,
+                week=partition.week,
+                location=location,
+                counts=_counts(result),
+            ),
+            finished_at=now,
+            pointers=tuple(p for d in detections for p in d.pointers),
+            products=tuple(p for d in detections for p in (*d.applied, *d.unusable)),
+            replayed=any(d.plan.replays for d in detections),
+            sites=sites,
+            alerts=alerts,
+            events=(
+                *_work_events(job, partition, detections, refused, now),
+                *events_of(before, sites, at=now, who=WHO, run_id=partition.run_id),
+                *alert_events_of(
+                    standing,
+                    alerts,
+                    sites=sites,
+                    verdicts=verdicts,
+                    at=now,
+                    who=WHO,
+                    run_id=partition.run_id,
+                ),
+            ),
+        )
+    )
+    doors.sink.publish(location)
+    notes = {note: None for d in detections for note in d.notes}
+    return Outcome(
+        partition=partition,
+        result=result,
+        location=location,
+        refused=tuple(refused),
+        notes=tuple(notes),
+    )
+
+
+def _classified(job: Job, detected: Detected) -> list[Classified]:
+    """Outline the evidence of a grid, measure the objects and name their causes."""
+    disturbances, labels = outline(
+        detected.state,
+        tiers(detected.state, job.parameters.evidence),
+        grid=detected.grid,
+        parameters=job.parameters.outline,
+    )
+    measured = measure(
+        disturbances,
+        labels,
+        state=detected.state,
+        reference=detected.reference,
+        norm=detected.norm,
+        names=detected.names,
+    )
+    return [classify(disturbance) for disturbance in measured]
+
+
+def _silent(
+    doors: Doors, sites: Sequence[Site], standing: Sequence[Alert]
+) -> list[Alert]:
+    """List the last words of alerts that stood once, so that versions go on."""
+    speaking = {alert.alert_id for alert in standing}
+    ids = [alert_id_of(site) for site in sites if site.state in LIVING]
+    last = [doors.ledger.versions(i)[-1:] for i in ids if i not in speaking]
+    return [alert for versions in last for alert in versions]
+
+
+def _known(
+    doors: Doors, partition: Partition, detections: Sequence[Detected]
+) -> Mapping[tuple[str, date], list[Product]]:
+    """List all looks that the evidence rests on, by grid and day."""
+    products = {p.key: p for p in doors.ledger.applied(partition.line)}
+    for detected in detections:
+        for product in (*detected.plan.past, *detected.applied):
+            products[product.key] = product
+    by_day: dict[tuple[str, date], list[Product]] = {}
+    for key in sorted(products):
+        product = products[key]
+        by_day.setdefault((key.grid_id, day_of(product)), []).append(product)
+    return by_day
+
+
+def _provenance(
+    job: Job, site: Site, known: Mapping[tuple[str, date], list[Product]]
+) -> Provenance:
+    """Name the looks that decided: before, first, confirming and last."""
+    seen = site.latest.disturbance
+    days = {seen.began_after, seen.began_by, seen.confirmed, seen.last_seen}
+    scenes = [
+        product
+        for day in sorted(day for day in days if day is not None)
+        for product in known.get((seen.grid_id, day), [])
+    ]
+    baselines = {p.processing_baseline for p in scenes if p.processing_baseline}
+    return Provenance(
+        software=job.software,
+        settings_digest=job.settings_digest,
+        scenes=tuple(product.product_id for product in scenes),
+        processing_baselines=tuple(sorted(baselines)),
+        model_id=site.latest.model_id,
+    )
+
+
+def _product(detected: Detected, parameters: EvidenceParameters) -> xr.Dataset:
+    """Turn the evidence into what `evidence.nc` holds."""
+    plane = planes(detected.state)
+    tier = tiers(detected.state, parameters)
+    variables = {
+        "tier": tier,
+        "first_seen": _dates(np.where(tier > 0, plane["first_seen"], 0)),
+        "confirmed": _dates(plane["confirmed"]),
+        "n_clear": plane["n_clear"],
+        "monitored": detected.reference[0] != REFERENCE_FILL,
+    }
+    return check(
+        xr.Dataset({name: (("y", "x"), value) for name, value in variables.items()}),
+        EVIDENCE_PRODUCT,
+    )
+
+
+def _last_clear(detected: Detected) -> xr.DataArray:
+    """Give the day of the last clear look of each pixel."""
+    return xr.DataArray(
+        _dates(planes(detected.state)["last_clear"]), dims=("y", "x"), name="last_clear"
+    )
+
+
+def _coverage(partition: Partition, detected: Detected) -> Coverage:
+    """Say what was seen of a grid in the week, weighted by the area of its pixels."""
+    monday = partition.week.last_day.toordinal() - 6 - _DAY_ZERO_ORDINAL
+    sunday = monday + 6
+    last_clear = planes(detected.state)["last_clear"].astype(np.int64)
+    row_area = pixel_area_m2(detected.grid)
+    area = np.broadcast_to(row_area[:, None], detected.grid.shape)
+    total = float(area.sum())
+    monitored = detected.reference[0] != REFERENCE_FILL
+    ever = last_clear > 0
+    ages = sunday - last_clear[ever]
+    week = [
+        product
+        for product in (*detected.applied, *detected.unusable)
+        if IsoWeek.of(product.sensed_at) == partition.week
+    ]
+    unusable = {product.key for product in detected.unusable}
+    return Coverage(
+        district=partition.district,
+        grid_id=detected.grid.grid_id,
+        week=partition.week,
+        geometry=grid_outline(detected.grid),
+        area_m2=total,
+        share_seen=float(area[last_clear >= monday].sum()) / total,
+        share_monitored=float(area[monitored].sum()) / total,
+        median_days_since_clear=float(np.median(ages)) if ages.size else float("nan"),
+        scenes_used=len(week),
+        scenes_without_clear=sum(product.key in unusable for product in week),
+    )
+
+
+def _work_events(
+    job: Job,
+    partition: Partition,
+    detections: Sequence[Detected],
+    refused: Sequence[Refused],
+    now: datetime,
+) -> list[EventDraft]:
+    """Say which references were fitted and which looks were added."""
+    events = []
+    for detected in detections:
+        if detected.plan.fits:
+            monitored = (detected.reference[0] != REFERENCE_FILL).mean()
+            body = {
+                "run_id": partition.run_id,
+                "grid_id": detected.grid.grid_id,
+                "until": job.parameters.history.until.isoformat(),
+                "indices": list(detected.names),
+                "products": [product.product_id for product in detected.plan.past],
+                "share_monitored": round(float(monitored), 6),
+                "settings_digest": job.settings_digest,
+                "software": job.software,
+            }
+            events.append(EventDraft(kind=EventKind.FITTED, at=now, who=WHO, body=body))
+        body = {
+            "run_id": partition.run_id,
+            "grid_id": detected.grid.grid_id,
+            "replayed": detected.plan.replays,
+            "products": [product.product_id for product in detected.applied],
+            "unusable": [product.product_id for product in detected.unusable],
+            "refused": [r.product_id for r in refused],
+        }
+        events.append(EventDraft(kind=EventKind.APPLIED, at=now, who=WHO, body=body))
+    return events
+
+
+def _counts(result: RunResult) -> Mapping[str, int]:
+    """Count alerts by tier and category, and sites by state."""
+    counts: Counter[str] = Counter()
+    for alert in result.alerts:
+        counts[f"alerts.{alert.site.latest.disturbance.tier.code}"] += 1
+        counts[f"category.{alert.verdict.category.value}"] += 1
+    for site in result.sites:
+        counts[f"sites.{site.state.value}"] += 1
+    return dict(sorted(counts.items()))
+
+
+_DAY_ZERO_ORDINAL: Final = date.fromisoformat(str(DAY_ZERO)).toordinal()
+
+
+def _dates(days: NDArray[np.integer]) -> NDArray[np.datetime64]:
+    """Turn day numbers into dates; 0 becomes NaT."""
+    dated = DAY_ZERO + days.astype("timedelta64[D]")
+    dated[days == 0] = np.datetime64("NaT")
+    return dated.astype("datetime64[ns]")

@@ -1,0 +1,1 @@
+"""The science, pure: arrays and geometry in, arrays and geometry out."""

@@ -1,0 +1,405 @@
+r"""
+Sequential evidence of disturbance: one look at a time, with a small state.
+
+For each clear look the residuals of all indices about the reference are standardised
+and averaged to one number :math:`z`, which has unit spread over undisturbed ground.
+The log likelihood ratio of 'dropped by :math:`\delta`' against 'unchanged' is added to
+a score that never falls below zero (Page's cumulative sum [1]_):
+
+.. math::
+
+   S_t = \min\left(c,\; \max\left(0,\; S_{t-1} +
+         \mathrm{clip}(-\delta z_t - \delta^2/2,\ \pm m)\right)\right)
+
+The clip :math:`m` bounds what one look can say, because a missed cloud is not normal
+noise. A look that was not clear does not move the score: not observed is not unchanged.
+The last look at which the score was zero and the first at which it was not are the
+interval in which the change began.
+
+References
+----------
+.. [1] Page, E. S. (1954), "Continuous inspection schemes", Biometrika 41, 100-115.
+   doi:10.1093/biomet/41.1-2.100
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsmonitor.records.parameters import EvidenceParameters
+from rsmonitor.records.rasters import (
+    DEPARTURE_ZERO,
+    EVIDENCE_PLANES,
+    REFERENCE_FILL,
+    REFERENCE_SCALE,
+    SCORE_SCALE,
+    Tier,
+    planes,
+)
+from rsmonitor.stages.history import (
+    MAD_TO_SIGMA,
+    Norm,
+    scene_noise,
+    seasonal_terms,
+)
+
+DEPARTURE_LOOKS = 8
+"""The mean departure forgets looks older than about this many."""
+
+FULL = np.iinfo(np.uint16).max
+"""Counters stop here instead of starting again at zero."""
+
+HALO = 1
+"""Pixels around a block that its neighbourhood means read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SceneStatistics:
+    """What one scene as a whole departs from the reference; the same for all blocks."""
+
+    offset: NDArray[np.float32]
+    """Median departure of the sample, shape (index,)."""
+
+    noise: NDArray[np.float32]
+    """How much noisier than usual, at least 1, shape (index,)."""
+
+    sample: int
+    """Clear sample pixels that it rests on."""
+
+
+def residuals(
+    values: NDArray[np.float32],
+    reference: NDArray[np.int16],
+    day: int,
+) -> NDArray[np.float32]:
+    """
+    Compute departures from the reference.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (index, ...)
+        Indices of one scene; NaN where not clear.
+    reference : ndarray of int16, shape (parameter, ...)
+        See `rsmonitor.records.rasters.REFERENCE_STATE`.
+    day : int
+        Days since 1970-01-01.
+
+    Returns
+    -------
+    ndarray of float32, shape (index, ...)
+        Index units; NaN where not clear or not monitored.
+    """
+    n_index = values.shape[0]
+    per_index = (reference.shape[0] - 1) // n_index
+    harmonics = (per_index - 2) // 2
+    terms = seasonal_terms(np.array([day]), harmonics)[0].astype(np.float32)
+    monitored = reference[0] != REFERENCE_FILL
+    result = np.empty_like(values)
+    for k in range(n_index):
+        coefficients = reference[k * per_index : k * per_index + per_index - 1]
+        predicted = np.tensordot(terms, coefficients.astype(np.float32), axes=1)
+        result[k] = values[k] - predicted / np.float32(REFERENCE_SCALE)
+    result[:, ~monitored] = np.nan
+    return result
+
+
+def scene_statistics(
+    sample_residuals: NDArray[np.float32],
+    *,
+    norm: Norm,
+    parameters: EvidenceParameters,
+) -> SceneStatistics | None:
+    """
+    Estimate what a scene as a whole departs from the reference.
+
+    Parameters
+    ----------
+    sample_residuals : ndarray of float32, shape (index, pixel)
+        From `residuals`, at the fixed sample of pixels.
+    norm : Norm
+        What is usual, from the history.
+    parameters : EvidenceParameters
+        The least sample.
+
+    Returns
+    -------
+    SceneStatistics or None
+        None where too few sample pixels were clear: the scene says nothing.
+    """
+    seen = sample_residuals[:, np.isfinite(sample_residuals).all(axis=0)]
+    if seen.shape[1] < parameters.min_sample:
+        return None
+    offset = np.median(seen, axis=1)
+    spread = MAD_TO_SIGMA * np.median(np.abs(seen - offset[:, None]), axis=1)
+    return SceneStatistics(
+        offset=offset.astype(np.float32),
+        noise=scene_noise(spread, norm.spread).astype(np.float32),
+        sample=seen.shape[1],
+    )
+
+
+def combined_departure(
+    departures: NDArray[np.float32],
+    reference: NDArray[np.int16],
+    *,
+    statistics: SceneStatistics,
+    norm: Norm,
+    parameters: EvidenceParameters,
+) -> NDArray[np.float32]:
+    """
+    Standardise departures of all indices and average them to one.
+
+    Parameters
+    ----------
+    departures : ndarray of float32, shape (index, y, x)
+        Residuals less the scene's offset; NaN where not clear or not monitored.
+    reference : ndarray of int16, shape (parameter, y, x)
+        Its spread planes are used.
+    statistics : SceneStatistics
+        How noisy the scene is.
+    norm : Norm
+        Least spreads, and the spread of the mean.
+    parameters : EvidenceParameters
+        The share taken from the neighbourhood.
+
+    Returns
+    -------
+    ndarray of float32, shape (y, x)
+        Spreads of the combined index; NaN where not clear or not monitored.
+    """
+    n_index = departures.shape[0]
+    per_index = (reference.shape[0] - 1) // n_index
+    total = np.zeros(departures.shape[1:], dtype=np.float32)
+    for k in range(n_index):
+        stored = reference[(k + 1) * per_index - 1].astype(np.float32)
+        spread = np.maximum(stored / REFERENCE_SCALE, norm.floor[k])
+        smoothed = _with_neighbours(departures[k], parameters.neighbours)
+        total += smoothed / (spread * statistics.noise[k])
+    return total / np.float32(n_index * norm.combined)
+
+
+def observe(
+    state: NDArray[np.uint16],
+    reference: NDArray[np.int16],
+    values: NDArray[np.float32],
+    *,
+    core: tuple[slice, slice],
+    day: int,
+    statistics: SceneStatistics,
+    norm: Norm,
+    parameters: EvidenceParameters,
+) -> NDArray[np.uint16]:
+    """
+    Judge one look at a block against its reference and add it to the evidence.
+
+    Parameters
+    ----------
+    state : ndarray of uint16, shape (plane, y, x)
+        Evidence of the block before the look, not modified; see `EVIDENCE_PLANES`.
+    reference : ndarray of int16, shape (parameter, y + halo, x + halo)
+        Reference of the block and its halo of `HALO` pixels where the grid goes on.
+    values : ndarray of float32, shape (index, y + halo, x + halo)
+        Indices of the look, halo included; NaN where not clear.
+    core : tuple of slice
+        Rows and columns of the block within its halo.
+    day : int
+        Days since 1970-01-01, later than every day in `state`.
+    statistics : SceneStatistics
+        Of the whole scene.
+    norm : Norm
+        What is usual.
+    parameters : EvidenceParameters
+        Drop, clip and levels.
+
+    Returns
+    -------
+    ndarray of uint16, shape (plane, y, x)
+        Evidence after the look.
+    """
+    departures = residuals(values, reference, day) - statistics.offset[:, None, None]
+    combined = combined_departure(
+        departures, reference, statistics=statistics, norm=norm, parameters=parameters
+    )
+    inside = (slice(None), *core)
+    after = update(
+        state, combined[core], departures[inside], day=day, parameters=parameters
+    )
+    # Ground without a reference is not judged, but that it was seen is a fact.
+    unjudged = reference[inside][0] == REFERENCE_FILL
+    seen = unjudged & np.isfinite(values[inside]).all(axis=0)
+    plane = planes(after)
+    plane["last_clear"][seen] = day
+    plane["n_clear"][seen] += plane["n_clear"][seen] < FULL
+    return after
+
+
+def update(
+    state: NDArray[np.uint16],
+    combined: NDArray[np.float32],
+    departures: NDArray[np.float32],
+    *,
+    day: int,
+    parameters: EvidenceParameters,
+) -> NDArray[np.uint16]:
+    """
+    Add one look to the evidence.
+
+    Parameters
+    ----------
+    state : ndarray of uint16, shape (plane, y, x)
+        Evidence before the look, not modified; see `EVIDENCE_PLANES`.
+    combined : ndarray of float32, shape (y, x)
+        From `combined_departure`; NaN where not seen, which moves nothing.
+    departures : ndarray of float32, shape (index, y, x)
+        Residuals less the scene's offset.
+    day : int
+        Days since 1970-01-01.
+    parameters : EvidenceParameters
+        Drop, clip and levels.
+
+    Returns
+    -------
+    ndarray of uint16, shape (plane, y, x)
+        Evidence after the look.
+    """
+    after = state.copy()
+    plane = planes(after)
+    seen = np.isfinite(combined)
+    drop = parameters.drop
+    ratio = np.clip(
+        -drop * np.where(seen, combined, 0.0) - drop * drop / 2,
+        -parameters.clip,
+        parameters.clip,
+    )
+    before = plane["score"].astype(np.float64) / SCORE_SCALE
+    score = np.clip(before + np.where(seen, ratio, 0.0), 0.0, parameters.cap)
+    unconfirmed = seen & (plane["confirmed"] == 0)
+
+    starts = unconfirmed & (before == 0) & (score > 0)
+    plane["began_after"][starts] = plane["last_clear"][starts]
+    plane["first_seen"][starts] = day
+    for departure in after[len(EVIDENCE_PLANES) :]:
+        departure[starts] = DEPARTURE_ZERO
+
+    ends = unconfirmed & (score == 0)
+    for name in ("began_after", "first_seen", "last_seen", "looks_since"):
+        plane[name][ends] = 0
+
+    disturbed = seen & (plane["first_seen"] > 0)
+    plane["looks_since"][disturbed] += plane["looks_since"][disturbed] < FULL
+    plane["last_seen"][disturbed & (ratio > 0)] = day
+    _track_departures(after, departures, disturbed & (ratio > 0))
+
+    plane["confirmed"][unconfirmed & (score >= parameters.high)] = day
+    plane["score"][seen] = np.rint(score[seen] * SCORE_SCALE).astype(np.uint16)
+    plane["last_clear"][seen] = day
+    plane["n_clear"][seen] += plane["n_clear"][seen] < FULL
+    return after
+
+
+def initial_state(n_index: int, last_clear: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """
+    Make the evidence of ground that nothing has happened to yet.
+
+    Parameters
+    ----------
+    n_index : int
+        Number of indices.
+    last_clear : ndarray of uint16, shape (y, x)
+        Day of the last clear look of the history; 0 where there is none.
+
+    Returns
+    -------
+    ndarray of uint16, shape (plane, y, x)
+        See `EVIDENCE_PLANES`.
+    """
+    shape = (len(EVIDENCE_PLANES) + n_index, *last_clear.shape)
+    state = np.zeros(shape, dtype=np.uint16)
+    planes(state)["last_clear"][...] = last_clear
+    state[len(EVIDENCE_PLANES) :] = DEPARTURE_ZERO
+    return state
+
+
+def tiers(
+    state: NDArray[np.uint16], parameters: EvidenceParameters
+) -> NDArray[np.uint8]:
+    """
+    Grade the evidence of each pixel.
+
+    A confirmed pixel stays in the high tier when the ground greens again: what
+    happened there happened. Unconfirmed evidence that goes away leaves nothing.
+
+    Parameters
+    ----------
+    state : ndarray of uint16, shape (plane, y, x)
+        Evidence, see `EVIDENCE_PLANES`.
+    parameters : EvidenceParameters
+        Levels.
+
+    Returns
+    -------
+    ndarray of uint8, shape (y, x)
+        See `rsmonitor.records.rasters.Tier`.
+    """
+    plane = planes(state)
+    score = plane["score"].astype(np.float64) / SCORE_SCALE
+    graded = np.zeros(score.shape, dtype=np.uint8)
+    graded[score >= parameters.low] = Tier.LOW
+    graded[score >= parameters.medium] = Tier.MEDIUM
+    graded[plane["confirmed"] > 0] = Tier.HIGH
+    return graded
+
+
+def mean_departures(state: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """
+    Give the mean departure of each index since a disturbance was first seen.
+
+    Parameters
+    ----------
+    state : ndarray of uint16, shape (plane, y, x)
+        Evidence.
+
+    Returns
+    -------
+    ndarray of float32, shape (index, y, x)
+        Index units, negative where plant cover was lost.
+    """
+    stored = state[len(EVIDENCE_PLANES) :].astype(np.float32)
+    return (stored - DEPARTURE_ZERO) / np.float32(REFERENCE_SCALE)
+
+
+def _track_departures(
+    state: NDArray[np.uint16],
+    departures: NDArray[np.float32],
+    disturbed: NDArray[np.bool_],
+) -> None:
+    """Move the mean departures of `state`, in place, towards a disturbed look."""
+    looks = planes(state)["looks_since"]
+    weight = 1.0 / np.clip(looks, 1, DEPARTURE_LOOKS)
+    for k in range(departures.shape[0]):
+        stored = state[len(EVIDENCE_PLANES) + k]
+        mean = stored.astype(np.float64) - DEPARTURE_ZERO
+        look = np.where(disturbed, departures[k], 0.0) * REFERENCE_SCALE
+        moved = np.rint(mean + (look - mean) * weight) + DEPARTURE_ZERO
+        stored[disturbed] = np.clip(moved, 0, FULL).astype(np.uint16)[disturbed]
+
+
+def _with_neighbours(values: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """Take a share of each value from the mean of its seen 3 x 3 neighbourhood."""
+    if share == 0:
+        return values
+    seen = np.isfinite(values)
+    padded = np.pad(np.where(seen, values, 0.0).astype(np.float64), 1)
+    counted = np.pad(seen.astype(np.float64), 1)
+    height, width = values.shape
+    total, count = np.zeros(values.shape), np.zeros(values.shape)
+    # Added in a fixed order: a running sum would depend on where a block begins.
+    for row, col in itertools.product(range(3), range(3)):
+        total += padded[row : row + height, col : col + width]
+        count += counted[row : row + height, col : col + width]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        around = total / count
+    mixed = (1 - share) * values + share * around
+    return np.where(seen, mixed, np.nan).astype(np.float32)
