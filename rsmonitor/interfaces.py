@@ -105,6 +105,12 @@ class Ledger(Protocol):
     def alerts(self, district: str) -> Sequence[Alert]:
         """List the standing alerts of a district by rank."""
 
+    def lines(self, district: str) -> Sequence[str]:
+        """List the lines of runs of a district that have state."""
+
+    def retire(self, lines: Iterable[str]) -> None:
+        """Stop pointing at the state of some lines, so that it can be forgotten."""
+
     def versions(self, alert_id: str) -> Sequence[Alert]:
         """List all that was ever said of an alert, in the order it was said."""
 

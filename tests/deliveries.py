@@ -1,20 +1,19 @@
 """Results of runs for the tests of the writers: what a pipeline would hand over.
 
 `result_of` turns evidence on a grid into sites, verdicts and alerts with rules simple
-enough to check by eye; `synthetic_evidence` needs no data, `romania` reads the real
-cube inside the PyPI wheel ``nrt`` without importing it.
+enough to check by eye; `synthetic_evidence` needs no data, `romania` takes the real
+cube.
 """
 
 import hashlib
-import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pyproj
-import pytest
 import rasterio.features
 import shapely
 import xarray as xr
@@ -58,8 +57,14 @@ def area_m2(geometry: Area) -> float:
 
 
 def to_lonlat(geometry: Area, grid: Grid) -> Area:
-    transformer = pyproj.Transformer.from_crs(grid.crs, "OGC:CRS84", always_xy=True)
-    return shapely.transform(geometry, transformer.transform, interleaved=False)
+    return shapely.transform(
+        geometry, _transformer(grid.crs).transform, interleaved=False
+    )
+
+
+@cache
+def _transformer(crs: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
 
 
 def pixels_box(grid: Grid, row: float, col: float, rows: float, cols: float) -> Area:
@@ -345,7 +350,9 @@ def _verdict(site: Site, register: RegisterSnapshot, week: IsoWeek) -> Verdict:
         valid_to = licence.valid_to
         in_force = valid_to is not None and valid_to >= week.last_day
         add(
-            INSIDE[licence.kind][0 if in_force else 1],
+            INSIDE.get(licence.kind, (Category.UNCLEAR, Category.UNCLEAR))[
+                not in_force
+            ],
             rest.intersection(licence.geometry),
             (licence.licence_id,),
         )
@@ -374,9 +381,8 @@ class Forest:
     after: NDArray[np.uint8]
 
 
-def romania() -> Forest:
-    """Read the demo's cube and find its openings in the plainest way that works."""
-    path = _demo_file("sentinel2_cube_subset_romania_10m.nc")
+def romania(path: Path) -> Forest:
+    """Find the openings of the demo's cube of 10 m in the plainest way that works."""
     with xr.open_dataset(path) as cube:
         day = cube["time"].to_numpy().astype("datetime64[D]")
         scl = cube["SCL"].to_numpy()
@@ -427,14 +433,3 @@ def romania() -> Forest:
         before=picture((2016, 2017)),
         after=picture((2020,)),
     )
-
-
-def _demo_file(name: str) -> Path:
-    try:
-        files = importlib.metadata.files("nrt") or []
-    except importlib.metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.name == name:
-            return Path(str(file.locate()))
-    pytest.skip('the demo cube is missing: pip install "rsmonitor[demo]"')

@@ -15,7 +15,6 @@ from rsmonitor.records.grid import Block, Grid
 from rsmonitor.records.parameters import HistoryParameters
 from rsmonitor.records.run import Partition, SlotPointer, StateKind
 from rsmonitor.stages.evidence import (
-    HALO,
     SceneStatistics,
     initial_state,
     observe,
@@ -23,6 +22,7 @@ from rsmonitor.stages.evidence import (
     scene_statistics,
 )
 from rsmonitor.stages.history import Norm, fit_reference, scene_norm
+from rsmonitor.stages.indices import weights
 
 GRID_BLOCK = "grid"
 """Block id under which a grid's `Norm` is stored, beside those of its blocks."""
@@ -208,12 +208,7 @@ def detect(
         grid=grid,
         names=looks.names,
         state=work.assemble(states),
-        reference=work.assemble(
-            {
-                block.block_id: references[block.block_id][:, *work.core(block)]
-                for block in work.blocks
-            }
-        ),
+        reference=work.assemble(references),
         norm=norm,
         plan=todo,
         applied=tuple(applied),
@@ -232,7 +227,7 @@ class _Work:
     ) -> None:
         self.job, self.doors, self.grid, self.looks = job, doors, grid, looks
         self.blocks = tuple(grid.blocks(job.block_size))
-        self.windows = [(block, block.with_halo(HALO, grid)) for block in self.blocks]
+        self._weights = weights(looks.names)
         self.written: list[SlotPointer] = []
         self.refused: list[Refused] = []
         self._line = partition.line
@@ -263,10 +258,6 @@ class _Work:
         """Put a look aside with its reason."""
         self.refused.append(Refused(product_id=product.product_id, reason=str(error)))
 
-    def core(self, block: Block) -> tuple[slice, slice]:
-        """Give where a block lies within its window."""
-        return block.within(block.with_halo(HALO, self.grid))
-
     # State.
 
     def stored(self, block_id: str, kind: StateKind) -> SlotPointer | None:
@@ -274,7 +265,7 @@ class _Work:
         return self._pointers.get((block_id, kind))
 
     def read_reference(self, block_id: str) -> Reference:
-        """Read the reference of a block, halo included, or the grid's norm."""
+        """Read the reference of a block, or the grid's norm."""
         return cast("Reference", self._read(block_id, "reference"))
 
     def read_evidence(self, block_id: str) -> State:
@@ -321,7 +312,7 @@ class _Work:
         for done, product in enumerate(past):
             self.doors.progress("history", done, len(past))
             try:
-                sample, _ = self.looks.sample(product, self.windows, self._step)
+                sample, _ = self.looks.sample(product, self.blocks, self._step)
             except SourceError as error:
                 self.refuse(product, error)
                 continue
@@ -336,20 +327,20 @@ class _Work:
         common = scene_norm(
             np.stack(samples),
             numbers,
+            weights=self._weights,
             min_sample=self._min_sample,
             parameters=parameters.history,
         )
 
-        def fitted(window: Block) -> Reference:
-            values = np.stack([self.looks.values(p, window) for p in days])
+        def fitted(block: Block) -> Reference:
+            values = np.stack([self.looks.values(p, block) for p in days])
             return fit_reference(
                 values, numbers, common.offsets, parameters=parameters.history
             )
 
-        windows = [window for _, window in self.windows]
         references: dict[str, Reference] = {}
-        results = self.doors.executor.map(fitted, windows)
-        for (block, _), reference in zip(self.windows, results, strict=True):
+        results = self.doors.executor.map(fitted, self.blocks)
+        for block, reference in zip(self.blocks, results, strict=True):
             self.write(reference, block.block_id, "reference")
             references[block.block_id] = reference
         self.write(common.packed(), GRID_BLOCK, "reference")
@@ -362,25 +353,25 @@ class _Work:
         failed = {refused.product_id for refused in self.refused}
         usable = [p for p in past if p.product_id not in failed]
 
-        def fresh(block: Block, window: Block) -> State:
+        def fresh(block: Block) -> State:
             last_clear = np.zeros((block.height, block.width), dtype=np.uint16)
             for product in usable:
-                values = self.looks.values(product, window)[:, *self.core(block)]
+                values = self.looks.values(product, block)
                 last_clear[np.isfinite(values[0])] = day_number(product)
             return initial_state(len(self.looks.names), last_clear)
 
-        return {block.block_id: fresh(block, window) for block, window in self.windows}
+        return {block.block_id: fresh(block) for block in self.blocks}
 
     def statistics(
         self, product: Product, references: Mapping[str, Reference], norm: Norm
     ) -> SceneStatistics | None:
         """Compare the scene's fixed sample with the reference."""
-        values, places = self.looks.sample(product, self.windows, self._step)
+        values, places = self.looks.sample(product, self.blocks, self._step)
         rows, cols = np.divmod(places, self.grid.width)
         reference = np.empty(
             (len(next(iter(references.values()))), places.size), dtype=np.int16
         )
-        for block, window in self.windows:
+        for block in self.blocks:
             inside = (
                 (rows >= block.row)
                 & (rows < block.row + block.height)
@@ -388,7 +379,7 @@ class _Work:
                 & (cols < block.col + block.width)
             )
             reference[:, inside] = references[block.block_id][
-                :, rows[inside] - window.row, cols[inside] - window.col
+                :, rows[inside] - block.row, cols[inside] - block.col
             ]
         departures = residuals(values, reference, day_number(product))
         return scene_statistics(
@@ -409,21 +400,20 @@ class _Work:
     ) -> dict[str, State]:
         """Add one look to the evidence of every block."""
 
-        def added(task: tuple[Block, Block]) -> State:
-            block, window = task
+        def added(block: Block) -> State:
             return observe(
                 states[block.block_id],
                 references[block.block_id],
-                self.looks.values(product, window),
-                core=self.core(block),
+                self.looks.values(product, block),
                 day=day_number(product),
+                weights=self._weights,
                 statistics=statistics,
                 norm=norm,
                 parameters=self.job.parameters.evidence,
             )
 
-        results = self.doors.executor.map(added, self.windows)
+        results = self.doors.executor.map(added, self.blocks)
         return {
             block.block_id: state
-            for (block, _), state in zip(self.windows, results, strict=True)
+            for block, state in zip(self.blocks, results, strict=True)
         }

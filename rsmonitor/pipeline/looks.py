@@ -114,7 +114,7 @@ class Looks:
         return values
 
     def sample(
-        self, product: Product, windows: Sequence[tuple[Block, Block]], step: int
+        self, product: Product, blocks: Sequence[Block], step: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """
         Read the fixed sample of pixels from which scene statistics are taken.
@@ -123,8 +123,8 @@ class Looks:
         ----------
         product : Product
             Which look.
-        windows : sequence of (Block, Block)
-            Blocks that cover the grid, each with the window to read it by.
+        blocks : sequence of Block
+            Blocks that cover the grid.
         step : int
             Every how manieth row and column of the grid is in the sample.
 
@@ -141,7 +141,7 @@ class Looks:
             If the product cannot be read.
         """
         found, where = [], []
-        for block, window in windows:
+        for block in blocks:
             rows = np.arange(
                 -(-block.row // step) * step, block.row + block.height, step
             )
@@ -150,8 +150,8 @@ class Looks:
             )
             if not (rows.size and cols.size):
                 continue
-            values = self.values(product, window)
-            cut = values[:, (rows - window.row)[:, None], (cols - window.col)[None]]
+            values = self.values(product, block)
+            cut = values[:, (rows - block.row)[:, None], (cols - block.col)[None]]
             found.append(cut.reshape(len(self.names), -1))
             where.append((rows[:, None] * self.grid.width + cols[None]).reshape(-1))
         places = np.concatenate(where)

@@ -21,7 +21,6 @@ from rsmonitor.records.acquisition import Product
 from rsmonitor.records.alert import Alert
 from rsmonitor.records.disturbance import Classified
 from rsmonitor.records.event import EventDraft, EventKind
-from rsmonitor.records.parameters import EvidenceParameters
 from rsmonitor.records.provenance import Provenance
 from rsmonitor.records.rasters import (
     DAY_ZERO,
@@ -35,9 +34,11 @@ from rsmonitor.records.site import Site
 from rsmonitor.records.week import IsoWeek
 from rsmonitor.stages.alerting import alert_events_of, alert_id_of, alert_sites
 from rsmonitor.stages.classify import classify
-from rsmonitor.stages.evidence import tiers
+from rsmonitor.stages.edges import without_edges
+from rsmonitor.stages.evidence import strength, tiers
 from rsmonitor.stages.features import measure
 from rsmonitor.stages.geodesy import grid_outline, pixel_area_m2
+from rsmonitor.stages.indices import weights
 from rsmonitor.stages.licensing import judge_all
 from rsmonitor.stages.outline import outline
 from rsmonitor.stages.tracking import LIVING, events_of, track
@@ -133,9 +134,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
         grids=tuple(d.grid for d in detections),
         sites=sites,
         alerts=alerts,
-        evidence={
-            d.grid.grid_id: _product(d, job.parameters.evidence) for d in detections
-        },
+        evidence={d.grid.grid_id: _product(job, d) for d in detections},
         last_clear={d.grid.grid_id: _last_clear(d) for d in detections},
         coverage=tuple(_coverage(partition, d) for d in detections),
         register=register,
@@ -176,6 +175,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
         )
     )
     doors.sink.publish(location)
+    _forget_other_lines(doors, partition)
     notes = {note: None for d in detections for note in d.notes}
     return Outcome(
         partition=partition,
@@ -186,11 +186,21 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
     )
 
 
+def _tier(job: Job, detected: Detected) -> NDArray[np.uint8]:
+    """Grade the evidence of a grid, blurred edges left out."""
+    return without_edges(
+        tiers(detected.state, job.parameters.evidence),
+        strength(detected.state, detected.norm, weights(detected.names)),
+        share=job.parameters.outline.edge_share,
+        pixels=job.parameters.outline.edge_pixels,
+    )
+
+
 def _classified(job: Job, detected: Detected) -> list[Classified]:
     """Outline the evidence of a grid, measure the objects and name their causes."""
     disturbances, labels = outline(
         detected.state,
-        tiers(detected.state, job.parameters.evidence),
+        _tier(job, detected),
         grid=detected.grid,
         parameters=job.parameters.outline,
     )
@@ -203,6 +213,15 @@ def _classified(job: Job, detected: Detected) -> list[Classified]:
         names=detected.names,
     )
     return [classify(disturbance) for disturbance in measured]
+
+
+def _forget_other_lines(doors: Doors, partition: Partition) -> None:
+    """Let go of the state of settings that are no longer used: disk stays bounded."""
+    lines = doors.ledger.lines(partition.district)
+    others = [line for line in lines if line != partition.line]
+    if others:
+        doors.ledger.retire(others)
+        doors.states.forget(doors.ledger.pointers(partition.line), lines=others)
 
 
 def _silent(
@@ -251,14 +270,14 @@ def _provenance(
     )
 
 
-def _product(detected: Detected, parameters: EvidenceParameters) -> xr.Dataset:
+def _product(job: Job, detected: Detected) -> xr.Dataset:
     """Turn the evidence into what `evidence.nc` holds."""
     plane = planes(detected.state)
-    tier = tiers(detected.state, parameters)
+    tier = _tier(job, detected)
     variables = {
         "tier": tier,
         "first_seen": _dates(np.where(tier > 0, plane["first_seen"], 0)),
-        "confirmed": _dates(plane["confirmed"]),
+        "confirmed": _dates(np.where(tier > 0, plane["confirmed"], 0)),
         "n_clear": plane["n_clear"],
         "monitored": detected.reference[0] != REFERENCE_FILL,
     }

@@ -91,11 +91,11 @@ class EvidenceParameters:
     reaches the high tier on fewer than three looks.
     """
 
-    indices: tuple[str, ...] = ("ndvi", "ndmi", "nbsi", "dred")
+    indices: tuple[str, ...] = ("ndvi", "ndmi", "dred")
     """Names in `rsmonitor.stages.indices.INDICES`; those whose bands are missing are
     left out, and the run says so."""
 
-    drop: float = 5.5
+    drop: float = 6.0
     """The change that is tested for, in spreads of the combined index."""
 
     clip: float = 4.0
@@ -113,9 +113,6 @@ class EvidenceParameters:
     cap: float = 24.0
     """Where evidence stops growing, so that recovery can be seen."""
 
-    neighbours: float = 0.3
-    """Share of a residual that is taken from its 3 x 3 neighbourhood."""
-
     min_sample: int = 200
     """Clear sample pixels below which a scene's offset cannot be estimated and the
     scene is not used."""
@@ -125,7 +122,6 @@ class EvidenceParameters:
             raise ContractError("evidence.indices is empty")
         _require("drop", self.drop, 0.5, 20.0)
         _require("clip", self.clip, 0.1, 50.0)
-        _require("neighbours", self.neighbours, 0.0, 1.0)
         _require("min_sample", self.min_sample, 1, 10_000_000)
         if not 0 < self.low <= self.medium <= self.high <= self.cap:
             raise ContractError(
@@ -148,11 +144,20 @@ class OutlineParameters:
     min_pixels: int = 4
     """Connected pixels below which there is no object."""
 
+    edge_share: float = 0.3
+    """A pixel that changed less than this share of the strongest within `edge_pixels`
+    is the blurred edge of that change, not changed ground."""
+
+    edge_pixels: int = 2
+    """How far an edge is blurred, pixels: point spread, 20 m bands and shifts."""
+
     growth_gap_days: int = 45
     """Pixels whose first looks lie farther apart belong to different increments."""
 
     def __post_init__(self) -> None:
         _require("min_pixels", self.min_pixels, 1, 10_000)
+        _require("edge_share", self.edge_share, 0.0, 1.0)
+        _require("edge_pixels", self.edge_pixels, 0, 10)
         _require("growth_gap_days", self.growth_gap_days, 1, 3660)
 
 

@@ -113,8 +113,9 @@ last_clear : day of the last clear look.
 looks_since : clear looks from `first_seen` on, that look included.
 n_clear : clear looks since monitoring began.
 
-After these comes one plane an index: the mean departure from the reference over the
-looks that looked disturbed, newer ones weighing more, index units times `REFERENCE_SCALE` plus `DEPARTURE_ZERO`.
+After these comes one plane an index: the mean departure from the reference over
+the first looks since `first_seen`, index units times `REFERENCE_SCALE` plus
+`DEPARTURE_ZERO`.
 """
 
 DEPARTURE_ZERO: Final = 32_768

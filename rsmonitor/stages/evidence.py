@@ -22,7 +22,6 @@ References
    doi:10.1093/biomet/41.1-2.100
 """
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,14 +44,12 @@ from rsmonitor.stages.history import (
     seasonal_terms,
 )
 
-DEPARTURE_LOOKS = 8
-"""The mean departure forgets looks older than about this many."""
+DEPARTURE_LOOKS = 10
+"""The mean departure is that of the first looks, this many: enough to average out
+shifts between scenes, and then it stands still while the ground greens again."""
 
 FULL = np.iinfo(np.uint16).max
 """Counters stop here instead of starting again at zero."""
-
-HALO = 1
-"""Pixels around a block that its neighbourhood means read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -144,9 +141,9 @@ def combined_departure(
     departures: NDArray[np.float32],
     reference: NDArray[np.int16],
     *,
+    weights: NDArray[np.float32],
     statistics: SceneStatistics,
     norm: Norm,
-    parameters: EvidenceParameters,
 ) -> NDArray[np.float32]:
     """
     Standardise departures of all indices and average them to one.
@@ -157,12 +154,12 @@ def combined_departure(
         Residuals less the scene's offset; NaN where not clear or not monitored.
     reference : ndarray of int16, shape (parameter, y, x)
         Its spread planes are used.
+    weights : ndarray of float32, shape (index,)
+        Share of each index; they sum to 1.
     statistics : SceneStatistics
         How noisy the scene is.
     norm : Norm
         Least spreads, and the spread of the mean.
-    parameters : EvidenceParameters
-        The share taken from the neighbourhood.
 
     Returns
     -------
@@ -175,9 +172,8 @@ def combined_departure(
     for k in range(n_index):
         stored = reference[(k + 1) * per_index - 1].astype(np.float32)
         spread = np.maximum(stored / REFERENCE_SCALE, norm.floor[k])
-        smoothed = _with_neighbours(departures[k], parameters.neighbours)
-        total += smoothed / (spread * statistics.noise[k])
-    return total / np.float32(n_index * norm.combined)
+        total += weights[k] * departures[k] / (spread * statistics.noise[k])
+    return total / np.float32(norm.combined)
 
 
 def observe(
@@ -185,8 +181,8 @@ def observe(
     reference: NDArray[np.int16],
     values: NDArray[np.float32],
     *,
-    core: tuple[slice, slice],
     day: int,
+    weights: NDArray[np.float32],
     statistics: SceneStatistics,
     norm: Norm,
     parameters: EvidenceParameters,
@@ -197,15 +193,15 @@ def observe(
     Parameters
     ----------
     state : ndarray of uint16, shape (plane, y, x)
-        Evidence of the block before the look, not modified; see `EVIDENCE_PLANES`.
-    reference : ndarray of int16, shape (parameter, y + halo, x + halo)
-        Reference of the block and its halo of `HALO` pixels where the grid goes on.
-    values : ndarray of float32, shape (index, y + halo, x + halo)
-        Indices of the look, halo included; NaN where not clear.
-    core : tuple of slice
-        Rows and columns of the block within its halo.
+        Evidence before the look, not modified; see `EVIDENCE_PLANES`.
+    reference : ndarray of int16, shape (parameter, y, x)
+        See `rsmonitor.records.rasters.REFERENCE_STATE`.
+    values : ndarray of float32, shape (index, y, x)
+        Indices of the look; NaN where not clear.
     day : int
-        Days since 1970-01-01, later than every day in `state`.
+        Days since 1970-01-01, not before any day in `state`.
+    weights : ndarray of float32, shape (index,)
+        Share of each index in the evidence; they sum to 1.
     statistics : SceneStatistics
         Of the whole scene.
     norm : Norm
@@ -220,15 +216,11 @@ def observe(
     """
     departures = residuals(values, reference, day) - statistics.offset[:, None, None]
     combined = combined_departure(
-        departures, reference, statistics=statistics, norm=norm, parameters=parameters
+        departures, reference, weights=weights, statistics=statistics, norm=norm
     )
-    inside = (slice(None), *core)
-    after = update(
-        state, combined[core], departures[inside], day=day, parameters=parameters
-    )
+    after = update(state, combined, departures, day=day, parameters=parameters)
     # Ground without a reference is not judged, but that it was seen is a fact.
-    unjudged = reference[inside][0] == REFERENCE_FILL
-    seen = unjudged & np.isfinite(values[inside]).all(axis=0)
+    seen = (reference[0] == REFERENCE_FILL) & np.isfinite(values).all(axis=0)
     plane = planes(after)
     plane["last_clear"][seen] = day
     plane["n_clear"][seen] += plane["n_clear"][seen] < FULL
@@ -290,7 +282,7 @@ def update(
     disturbed = seen & (plane["first_seen"] > 0)
     plane["looks_since"][disturbed] += plane["looks_since"][disturbed] < FULL
     plane["last_seen"][disturbed & (ratio > 0)] = day
-    _track_departures(after, departures, disturbed & (ratio > 0))
+    _track_departures(after, departures, disturbed)
 
     plane["confirmed"][unconfirmed & (score >= parameters.high)] = day
     plane["score"][seen] = np.rint(score[seen] * SCORE_SCALE).astype(np.uint16)
@@ -370,36 +362,44 @@ def mean_departures(state: NDArray[np.uint16]) -> NDArray[np.float32]:
     return (stored - DEPARTURE_ZERO) / np.float32(REFERENCE_SCALE)
 
 
+def strength(
+    state: NDArray[np.uint16], norm: Norm, weights: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """
+    Say how strongly each pixel changed, from the sharpest indices alone.
+
+    Parameters
+    ----------
+    state : ndarray of uint16, shape (plane, y, x)
+        Evidence.
+    norm : Norm
+        Least spreads, which put indices on one scale.
+    weights : ndarray of float32, shape (index,)
+        The largest mark the indices of the finest bands.
+
+    Returns
+    -------
+    ndarray of float32, shape (y, x)
+        Spreads; about 0 where nothing changed, more where more of the pixel did.
+    """
+    sharp = np.flatnonzero(weights == weights.max())
+    departures = mean_departures(state)[sharp] / norm.floor[sharp, None, None]
+    strong: NDArray[np.float32] = -departures.mean(axis=0, dtype=np.float32)
+    return strong
+
+
 def _track_departures(
     state: NDArray[np.uint16],
     departures: NDArray[np.float32],
     disturbed: NDArray[np.bool_],
 ) -> None:
-    """Move the mean departures of `state`, in place, towards a disturbed look."""
+    """Add a look to the mean departures of `state`, in place, while they are young."""
     looks = planes(state)["looks_since"]
-    weight = 1.0 / np.clip(looks, 1, DEPARTURE_LOOKS)
+    young = disturbed & (looks <= DEPARTURE_LOOKS)
+    weight = 1.0 / np.maximum(looks, 1)
     for k in range(departures.shape[0]):
         stored = state[len(EVIDENCE_PLANES) + k]
         mean = stored.astype(np.float64) - DEPARTURE_ZERO
-        look = np.where(disturbed, departures[k], 0.0) * REFERENCE_SCALE
+        look = np.where(young, departures[k], 0.0) * REFERENCE_SCALE
         moved = np.rint(mean + (look - mean) * weight) + DEPARTURE_ZERO
-        stored[disturbed] = np.clip(moved, 0, FULL).astype(np.uint16)[disturbed]
-
-
-def _with_neighbours(values: NDArray[np.float32], share: float) -> NDArray[np.float32]:
-    """Take a share of each value from the mean of its seen 3 x 3 neighbourhood."""
-    if share == 0:
-        return values
-    seen = np.isfinite(values)
-    padded = np.pad(np.where(seen, values, 0.0).astype(np.float64), 1)
-    counted = np.pad(seen.astype(np.float64), 1)
-    height, width = values.shape
-    total, count = np.zeros(values.shape), np.zeros(values.shape)
-    # Added in a fixed order: a running sum would depend on where a block begins.
-    for row, col in itertools.product(range(3), range(3)):
-        total += padded[row : row + height, col : col + width]
-        count += counted[row : row + height, col : col + width]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        around = total / count
-    mixed = (1 - share) * values + share * around
-    return np.where(seen, mixed, np.nan).astype(np.float32)
+        stored[young] = np.clip(moved, 0, FULL).astype(np.uint16)[young]

@@ -54,7 +54,7 @@ class SceneNorm:
     """Median offset: what the common cover reads in a usual scene, shape (index,)."""
 
     combined: float
-    """Spread of the mean of the standardised indices; below 1, they agree in part."""
+    """Spread of the weighted mean of the standardised indices; 1 if they all agree."""
 
     def packed(self) -> NDArray[np.int16]:
         """
@@ -83,7 +83,7 @@ class Norm:
     """What the common cover reads in a usual scene, shape (index,)."""
 
     combined: float
-    """Spread of the mean of the standardised indices."""
+    """Spread of the weighted mean of the standardised indices."""
 
     @classmethod
     def unpack(cls, packed: NDArray[np.int16]) -> "Norm":
@@ -142,6 +142,7 @@ def scene_norm(
     values: NDArray[np.float32],
     days: NDArray[np.int64],
     *,
+    weights: NDArray[np.float32],
     min_sample: int,
     parameters: HistoryParameters,
 ) -> SceneNorm:
@@ -154,6 +155,8 @@ def scene_norm(
         Indices of the sample over the history; NaN where not clear.
     days : ndarray of int64, shape (time,)
         Days since 1970-01-01.
+    weights : ndarray of float32, shape (index,)
+        Share of each index in the combined one; they sum to 1.
     min_sample : int
         Clear sample pixels below which a scene is not used.
     parameters : HistoryParameters
@@ -201,7 +204,7 @@ def scene_norm(
         floor[k] = max(float(np.nanmedian(scatter)), LEAST_SPREAD)
         noise = scene_noise(scene_spread, spread[k])
         scale = np.maximum(scatter, floor[k])[None, :] * noise[:, None]
-        standardised += residual / scale / n_index
+        standardised += weights[k] * residual / scale
     seen = standardised[np.isfinite(standardised)]
     combined = MAD_TO_SIGMA * float(np.median(np.abs(seen)))
     return SceneNorm(
@@ -254,10 +257,8 @@ def fit_reference(
     n_terms = terms.shape[1]
     planes_per_index = n_terms + 1
     reference = np.empty((n_index * planes_per_index + 1, height, width), np.int16)
-    seen = (
-        np.isfinite(values).all(axis=1)
-        & np.isfinite(offsets).all(axis=1)[:, None, None]
-    )
+    usable = np.isfinite(offsets.sum(axis=1))[:, None, None]
+    seen = np.isfinite(values).all(axis=1) & usable
     looks = seen.sum(axis=0)
     for k in range(n_index):
         y = np.where(seen, values[:, k] - offsets[:, k, None, None], np.nan)

@@ -14,6 +14,9 @@ from rsmonitor.errors import ContractError
 
 Bands = Mapping[str, NDArray[np.float32]]
 
+SHARP: Final = 1.0
+BLURRED: Final = 0.5
+
 DARKEST_RED: Final = np.float32(0.002)
 """Red reflectance below this is noise of the atmospheric correction, not ground."""
 
@@ -30,6 +33,10 @@ class Index:
 
     meaning: str
     """What it is, and what a drop means."""
+
+    weight: float
+    """Weight in the combined evidence: `SHARP` where all its bands have 10 m pixels,
+    `BLURRED` where one has 20 m, which smears an edge over two pixels."""
 
     formula: Callable[..., NDArray[np.float32]]
     """Takes the bands in order."""
@@ -97,30 +104,35 @@ INDICES: Final[Mapping[str, Index]] = {
             name="ndvi",
             bands=("B08|B8A", "B04"),
             meaning="Normalised difference vegetation index: greenness.",
+            weight=SHARP,
             formula=normalized_difference,
         ),
         Index(
             name="ndmi",
             bands=("B8A|B08", "B11"),
             meaning="Normalised difference moisture index: water in leaves.",
+            weight=BLURRED,
             formula=normalized_difference,
         ),
         Index(
             name="nbsi",
             bands=("B02", "B04", "B08|B8A", "B11"),
             meaning="Bare soil index with its sign turned: cover of the soil.",
+            weight=BLURRED,
             formula=_negative_bare_soil,
         ),
         Index(
             name="dred",
             bands=("B04",),
             meaning="Minus log10 of red reflectance: darkness; soil is bright in red.",
+            weight=SHARP,
             formula=_negative_log_red,
         ),
         Index(
             name="nbr",
             bands=("B8A|B08", "B12"),
             meaning="Normalised burn ratio.",
+            weight=BLURRED,
             formula=normalized_difference,
         ),
     )
@@ -162,6 +174,30 @@ def available(names: Sequence[str], bands: Sequence[str]) -> tuple[str, ...]:
         for name in names
         if all(_choose(band, bands) is not None for band in INDICES[name].bands)
     )
+
+
+def weights(names: Sequence[str]) -> NDArray[np.float32]:
+    """
+    Give the weights of some indices in the combined evidence.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names in `INDICES`.
+
+    Returns
+    -------
+    ndarray of float32, shape (index,)
+        They sum to 1.
+
+    Examples
+    --------
+    >>> weights(("ndvi", "ndmi", "dred")).astype(float).round(2).tolist()
+    [0.4, 0.2, 0.4]
+    """
+    given = np.array([INDICES[name].weight for name in names], dtype=np.float32)
+    shares: NDArray[np.float32] = given / given.sum()
+    return shares
 
 
 def bands_needed(names: Sequence[str], bands: Sequence[str]) -> tuple[str, ...]:

@@ -47,12 +47,21 @@ EXTRACTION: Final = frozenset(
 BUILDING: Final = frozenset({Cause.CONSTRUCTION, Cause.ROAD, Cause.SOLAR})
 """Causes that a land approval permits."""
 
+SUSPECT: Final = EXTRACTION | {Cause.UNKNOWN}
+"""Causes that can be mining. What looks like felling, fire or a road is not accused of
+mining for lying outside every right: a person looks at it."""
+
 RARE_EARTH: Final = re.compile(
     r"稀土|独居石|磷钇矿|氟碳铈矿|rare.?earth|monazite|xenotime|bastn"
     r"|(?<![a-z])(t|l|m|h)?re[eo](?![a-z])",
     re.IGNORECASE,
 )
 """How registers write rare earth among the minerals of a right."""
+
+ACCUSING: Final = frozenset(
+    category for category, (zh, _) in CATEGORY_LABELS.items() if zh.startswith("疑似")
+)
+"""Categories that accuse; their labels begin with 疑似."""
 
 UNLICENSED: Final = frozenset({Category.NO_RIGHT, Category.BEYOND_BOUNDARY})
 """Categories of what lies outside every right that was in force."""
@@ -198,6 +207,7 @@ def judge_all(
     farther than the error of position from everything that would have made another
     category of it. It is ``unclear`` where a right began, ended or has no dates in
     the interval. The tolerance never moves a boundary: a dig outside stays outside.
+    What accuses is at most ``possible`` while the cause is open.
     """
     listed = list(sites)
     licences = register.licences
@@ -325,6 +335,8 @@ def _outside(
     case: _Case, standings: Mapping[Licence, _Standing], rest: _Area
 ) -> _Ruling:
     """Rule on what no right covers, which may continue from inside a mining right."""
+    if case.cause not in SUSPECT:
+        return _Ruling(Category.UNCLEAR, mentions=_mentions(case, standings, rest))
     crossed = [
         licence
         for licence in case.near
@@ -334,14 +346,20 @@ def _outside(
     ]
     if crossed:
         return _Ruling(Category.BEYOND_BOUNDARY, crossed[0], _Standing.THROUGHOUT)
-    mentions = tuple(
+    return _Ruling(Category.NO_RIGHT, mentions=_mentions(case, standings, rest))
+
+
+def _mentions(
+    case: _Case, standings: Mapping[Licence, _Standing], rest: _Area
+) -> tuple[tuple[Licence, _Standing], ...]:
+    """List the rights that cover it and change nothing."""
+    return tuple(
         (licence, standings[licence])
         for licence in case.near
         if licence.kind in _RULES
         and _category(licence, standings[licence], case.cause) is None
         and _shares_land(licence, rest)
     )
-    return _Ruling(Category.NO_RIGHT, mentions=mentions)
 
 
 def _measured(
@@ -468,6 +486,8 @@ def _part(case: _Case, ruling: _Ruling, pieces: Sequence[_Piece]) -> Part:
     if ruling.right is not None:
         named.add(ruling.right.licence_id)
     clause_zh, clause = _clause(case, ruling, pieces, geometry, certainty)
+    if _cause_is_open(case, ruling.category):
+        certainty = min(certainty, Certainty.POSSIBLE, key=_SURENESS.__getitem__)
     return Part(
         category=ruling.category,
         certainty=certainty,
@@ -477,6 +497,11 @@ def _part(case: _Case, ruling: _Ruling, pieces: Sequence[_Piece]) -> Part:
         clause_zh=clause_zh,
         geometry=geometry,
     )
+
+
+def _cause_is_open(case: _Case, category: Category) -> bool:
+    """Say whether a part is accused of mining that may be something else."""
+    return category in ACCUSING and case.cause not in EXTRACTION
 
 
 def _clause(
@@ -499,6 +524,9 @@ def _clause(
             f" All of it lies within {error} m of a boundary, which is within the "
             "error of position."
         )
+    if _cause_is_open(case, ruling.category):
+        doubt_zh += "成因未定，不能确定为开采。"
+        doubt += " The cause is open, so that it is mining is not certain."
     mentions = [_mention(licence, standing) for licence, standing in ruling.mentions]
     return (
         f"{began_zh}（最可能：{cause_zh}），{where_zh}：{label_zh}。"

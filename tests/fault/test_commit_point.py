@@ -44,7 +44,7 @@ from rsmonitor.records.week import IsoWeek
 root = Path(sys.argv[1])
 line = {LINE!r}
 
-def runs_without_end():
+def runs_without_end(done):
     ledger = SqliteLedger(root / "ledger.sqlite", locks=root / "locks")
     states = ZarrStateStore(root / "state")
     with ledger.lock("demo"):
@@ -82,18 +82,31 @@ def runs_without_end():
                 finished_at=now, pointers=pointers, products=(product,),
                 replayed=False, sites=(), alerts=(), events=drafts,
             ))
+            os.write(done, b".")
 
+# all that a first use loads is loaded once; Zarr survives the fork
+warm = ZarrStateStore(root / "warm")
+warm.read(warm.write(
+    np.zeros((1, 2), np.uint16),
+    line=line, grid_id="31TCJ", block_id="b", kind="evidence", current=None,
+))
 print("ready", flush=True)
 for order in sys.stdin:
+    after, seconds = order.split()
+    told, done = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            runs_without_end()
+            runs_without_end(done)
         finally:
             os._exit(1)  # a run that ends by itself is a failed test
-    time.sleep(float(order))
+    os.close(done)
+    if after == "commit":
+        os.read(told, 1)
+    time.sleep(float(seconds))
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
+    os.close(told)
     print(os.waitstatus_to_exitcode(status), flush=True)
 """
 
@@ -139,14 +152,14 @@ def test_kill_at_any_moment_leaves_whole_runs_only(tmp_path: Path) -> None:
     with nursery(tmp_path) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        for _ in range(KILLS):
-            process.stdin.write(f"{moments.uniform(0.002, 0.15)}\n")
+        for n in range(KILLS):
+            after = ("start", "commit")[n % 2]
+            process.stdin.write(f"{after} {moments.uniform(0, 0.1)}\n")
             process.stdin.flush()
             assert int(process.stdout.readline()) == -signal.SIGKILL
             counts.append(check_whole(tmp_path))
     assert counts == sorted(counts)
-    # the test would prove nothing if no run, or no next one, had been committed
-    assert len(set(counts)) > KILLS // 4
+    assert len(set(counts)) > KILLS // 2
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 

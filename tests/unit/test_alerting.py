@@ -297,6 +297,12 @@ def test_an_alert_cleared_by_a_licence_is_withdrawn_in_the_record() -> None:
     assert event.body["says"]["category"] == "nothing_abnormal"
 
 
+def test_a_lawful_site_that_never_raised_an_alert_is_no_news() -> None:
+    now = site(ID, SEEN)
+    lawful = verdict(now, Category.NOTHING_ABNORMAL)
+    assert events((), (), [now], lawful) == ()
+
+
 def test_an_alert_of_a_site_that_went_away_is_told_by_its_site() -> None:
     before = alerts_of([site(ID, SEEN)])
     gone = site(ID, SEEN, state=SiteState.WITHDRAWN)

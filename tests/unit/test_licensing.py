@@ -197,6 +197,16 @@ def test_what_lies_less_than_the_error_inside_an_expired_right_is_only_possible(
     assert verdict_on(DUG, wide).certainty is Certainty.CERTAIN
 
 
+def test_what_a_right_in_force_may_cover_is_not_certainly_expired() -> None:
+    old = right(AROUND, licence_id="C-old", valid_to=date(2019, 1, 1))
+    near = right(square(-500, -500, 85, 600), licence_id="C-new")
+    verdict = verdict_on(DUG, old, near)
+    assert verdict.category is Category.EXPIRED
+    assert verdict.certainty is Certainty.POSSIBLE
+    farther = right(square(-500, -500, 75, 600), licence_id="C-new")
+    assert verdict_on(DUG, old, farther).certainty is Certainty.CERTAIN
+
+
 def test_two_rights_side_by_side_leave_no_doubt_at_the_boundary_between_them() -> None:
     verdict = verdict_on(
         DUG,

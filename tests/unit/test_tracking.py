@@ -157,7 +157,9 @@ def test_a_site_that_splits_leaves_its_id_to_the_largest_part() -> None:
 
 
 def test_a_site_that_splits_evenly_leaves_its_id_to_the_first_part() -> None:
-    whole = sighting({(row, col) for row in range(2) for col in range(6)})
+    whole = sighting(
+        {(row, col) for row in range(2) for col in range(6)}, anchor=(0, 3)
+    )
     (before,) = tracked([whole])
     west, east = sighting(square(0, 0, 2)), sighting(square(0, 4, 2))
     after = tracked([east, west], [before])
@@ -288,6 +290,26 @@ def test_events_refuse_a_lost_site() -> None:
     before = tracked([sighting(square(0, 0, 3))])
     with pytest.raises(ContractError, match=f"never lost.*{before[0].site_id}"):
         kinds(before, ())
+
+
+def test_a_new_site_never_takes_the_id_of_one_that_merges_now() -> None:
+    far = sighting(square(50, 50, 2), began_by=LATER)
+    name = new_site_id(district="demo", grid_id="g0", anchor=(50, 50), began_by=LATER)
+    old = site("saaaaaaaaaaaa", sighting(square(0, 4, 2)))
+    young = site(name, sighting(square(0, 0, 2), began_by=LATER))
+    together = sighting({(row, col) for row in range(2) for col in range(6)})
+    after = tracked([together, far], [old, young])
+    assert len(after) == 3
+    assert states(after)[name] is SiteState.MERGED
+
+
+def test_an_outline_that_did_not_move_overlaps_itself_whatever_overlay_rounds() -> None:
+    circle = shapely.Point(115.1137, 25.10731).buffer(0.00101)
+    assert shapely.intersection(circle, circle).area < circle.area
+    seen = sighting(square(0, 0, 2))
+    seen = replace(seen, disturbance=replace(seen.disturbance, geometry=circle))
+    later = replace(seen, disturbance=replace(seen.disturbance, anchor=(1, 1)))
+    assert len(tracked([later], tracked([seen]), min_overlap=1.0)) == 1
 
 
 def test_an_outline_that_crosses_itself_is_followed_all_the_same() -> None:

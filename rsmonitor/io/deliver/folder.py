@@ -118,9 +118,7 @@ class FolderSink:
         """
         location = _location(result.partition.run_id)
         with staged_folder(self._root / RUNS / location) as folder:
-            write_run(
-                folder, result, geopackage=self._geopackage, views=self._views
-            )
+            write_run(folder, result, geopackage=self._geopackage, views=self._views)
         return location
 
     def publish(self, location: str) -> None:
@@ -218,9 +216,7 @@ class PlainFolderSink:
         """
         location = _location(result.partition.run_id)
         with staged_folder(self._hidden / location) as folder:
-            write_run(
-                folder, result, geopackage=self._geopackage, views=self._views
-            )
+            write_run(folder, result, geopackage=self._geopackage, views=self._views)
         return location
 
     def publish(self, location: str) -> None:
@@ -271,6 +267,28 @@ class PlainFolderSink:
     def _hidden(self) -> Path:
         """Where staged runs wait."""
         return self._out / ".staged"
+
+
+def copy_latest(root: Path) -> None:
+    """
+    Copy the files of the published run to the top of the folder.
+
+    Parameters
+    ----------
+    root : Path
+        Root of a `FolderSink`; files that are the same already are left alone.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    files = {path.name: path for path in (root / LATEST).iterdir() if path.is_file()}
+    for name in sorted(files, key=lambda n: (_LAST.index(n) if n in _LAST else -1, n)):
+        data = files[name].read_bytes()
+        target = root / name
+        if not target.is_file() or target.read_bytes() != data:
+            write_atomic(target, data)
 
 
 def write_run(

@@ -431,7 +431,8 @@ def _write_layer(path: Path, layer: _Layer, result: RunResult) -> None:
         crs="EPSG:4326",
         append=not first,
         dataset_options={"VERSION": "1.3"} if first else None,
-        dataset_metadata=_metadata(result) if first else None,
+        # not of the dataset: every reader's GDAL would leave an .aux.xml beside it
+        layer_metadata=_metadata(result),
         layer_options={
             "IDENTIFIER": f"{layer.title} {layer.name}",
             "DESCRIPTION": sentence,

@@ -29,12 +29,17 @@ class Place:
         self._to_grid = pyproj.Transformer.from_crs("OGC:CRS84", crs, always_xy=True)
         self._to_lonlat = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
         self.extent = (grid.left, grid.right, grid.bottom, grid.top)
-        self.frame = shapely.box(grid.left, grid.bottom, grid.right, grid.top)
         x, y = (grid.left + grid.right) / 2, (grid.bottom + grid.top) / 2
-        reach = (grid.right - grid.left) / 4
-        self.metres_per_x = self._distance(x - reach, y, x + reach, y) / (2 * reach)
-        reach = (grid.top - grid.bottom) / 4
-        self.metres_per_y = self._distance(x, y - reach, x, y + reach) / (2 * reach)
+        reach_x, reach_y = grid.right - x, grid.top - y
+        width_m = self._distance(x - reach_x, y, x + reach_x, y)
+        height_m = self._distance(x, y - reach_y, x, y + reach_y)
+        self.metres_per_x = width_m / (2 * reach_x)
+        self.metres_per_y = height_m / (2 * reach_y)
+        # a panel is square on the ground, so that all that stands on it keeps its form
+        reach_x *= max(1.0, height_m / width_m)
+        reach_y *= max(1.0, width_m / height_m)
+        self.view = (x - reach_x, x + reach_x, y - reach_y, y + reach_y)
+        self._frame = shapely.box(x - reach_x, y - reach_y, x + reach_x, y + reach_y)
         self.centre = self._to_lonlat.transform(x, y)
 
     def _distance(self, x0: float, y0: float, x1: float, y1: float) -> float:
@@ -47,7 +52,7 @@ class Place:
 
     def here(self, geometry: Polygon | MultiPolygon) -> list[Polygon]:
         """
-        Bring a geometry to the grid's CRS and cut it at the frame.
+        Bring a geometry to the grid's CRS and cut it at the panel.
 
         Parameters
         ----------
@@ -57,13 +62,17 @@ class Place:
         Returns
         -------
         list of Polygon
-            What of it lies on the grid.
+            What of it lies on the panel.
         """
         moved = shapely.transform(geometry, self._moved)
         if not np.isfinite(shapely.get_coordinates(moved)).all():
             return []  # far outside what the projection can show
-        cut = shapely.make_valid(moved).intersection(self.frame)
-        return [part for part in shapely.get_parts(cut) if isinstance(part, Polygon)]
+        cut = shapely.make_valid(moved).intersection(self._frame)
+        return [
+            part
+            for part in shapely.get_parts(cut)
+            if isinstance(part, Polygon) and not part.is_empty
+        ]
 
     def _moved(self, lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
         """Bring coordinates, shape (n, 2), to the grid's CRS."""
@@ -71,7 +80,7 @@ class Place:
 
     def percent(self, geometry: BaseGeometry) -> Box:
         """
-        Give the bounds of a geometry in percent of the frame.
+        Give the bounds of a geometry in percent of the panel.
 
         Parameters
         ----------
@@ -83,7 +92,7 @@ class Place:
         tuple of float
             West, south, east and north.
         """
-        left, right, bottom, top = self.extent
+        left, right, bottom, top = self.view
         west, south, east, north = geometry.bounds
         return (
             (west - left) / (right - left) * 100,
@@ -110,7 +119,7 @@ class Place:
 
     def ticks(self, *, along: str) -> list[tuple[float, float]]:
         """
-        Find where round degrees cross an edge of the frame.
+        Find where round degrees cross an edge of the panel.
 
         Parameters
         ----------
@@ -123,7 +132,7 @@ class Place:
         list of tuple
             Position in grid units, and degrees; two or three.
         """
-        left, right, bottom, top = self.extent
+        left, right, bottom, top = self.view
         samples = np.linspace(0.0, 1.0, 201)
         if along == "x":
             xs, ys = left + samples * (right - left), np.full(201, bottom)
@@ -163,5 +172,3 @@ def round_below(value: float) -> float:
     leading = value / 10.0**power
     digit = next(d for d in (5, 2, 1) if leading >= d or d == 1)
     return float(f"{digit}e{power}")
-
-

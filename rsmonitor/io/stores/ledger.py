@@ -442,9 +442,9 @@ class SqliteLedger:
         connection.executemany("INSERT INTO alert VALUES (?, ?, ?, ?)", rows.alerts)
         connection.executemany(
             "INSERT INTO alert_version (alert_id, sha256, record, run_id) "
-            "SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM alert_version "
-            "WHERE alert_id = ?1 AND sha256 = ?2)",
-            rows.versions,
+            "SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM alert_version "
+            "WHERE alert_id = ? AND sha256 = ?)",
+            [(*row, *row[:2]) for row in rows.versions],
         )
 
         last = connection.execute(

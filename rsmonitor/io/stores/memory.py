@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -97,7 +98,7 @@ class MemoryStateStore:
         """
         place = (line, grid_id, block_id, kind)
         slot = idle_slot(array, place=place, current=current)
-        native: State = np.array(array, dtype=array.dtype.newbyteorder("="))
+        native: Any = np.array(array, dtype=array.dtype.newbyteorder("="))
         self._slots[place, slot] = native
         return SlotPointer(
             line=line,

@@ -1,0 +1,263 @@
+"""One settings file, opened: scenes, state, ledger, licences, outputs."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from rsmonitor import ALGORITHM_VERSION, __version__
+from rsmonitor.config import Settings
+from rsmonitor.errors import NoClearObservationError
+from rsmonitor.interfaces import Clock, Progress, SceneSource
+from rsmonitor.io.deliver.folder import FolderSink
+from rsmonitor.io.executors.inprocess import InProcessExecutor
+from rsmonitor.io.foundation.clock import SystemClock
+from rsmonitor.io.foundation.files import require_writable
+from rsmonitor.io.licences.geojson import read_licences
+from rsmonitor.io.sources.cube import CubeSource
+from rsmonitor.io.sources.package import locate
+from rsmonitor.io.stores.ledger import SqliteLedger
+from rsmonitor.io.stores.register import FileRegister
+from rsmonitor.io.stores.state import ZarrStateStore
+from rsmonitor.pipeline import Doors, Job
+from rsmonitor.wiring.pictures import map_writer
+
+SOFTWARE: Final = f"rsmonitor {__version__}"
+
+EVER: Final = datetime(9000, 1, 1, tzinfo=UTC)
+"""Later than any look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """Everything of one settings file, opened."""
+
+    settings: Settings
+    """What the file says."""
+
+    job: Job
+    """What a run is asked."""
+
+    doors: Doors
+    """Whom it may ask."""
+
+    notes: tuple[str, ...]
+    """What opening found worth telling."""
+
+    refused: tuple[str, ...]
+    """Licences that were refused, each with its reason."""
+
+
+def unwatched(what: str, done: int, total: int) -> None:
+    """
+    Watch nothing.
+
+    Parameters
+    ----------
+    what : str
+        Which work.
+    done : int
+        Steps done.
+    total : int
+        Steps in all.
+    """
+
+
+def _unheard(note: str) -> None:
+    """Hear nothing."""
+
+
+@contextlib.contextmanager
+def open_office(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    progress: Progress = unwatched,
+    pictures: bool = True,
+) -> Iterator[Office]:
+    """
+    Open what the settings name: scenes, state, ledger, licences, outputs.
+
+    Parameters
+    ----------
+    settings : Settings
+        From `rsmonitor.config.read_settings`.
+    clock : Clock, optional
+        Time; the machine's by default.
+    progress : Progress, optional
+        Who watches.
+    pictures : bool, default True
+        False leaves out map and GeoPackage, which a replay needs at its end only.
+
+    Yields
+    ------
+    Office
+        Open until the context ends.
+
+    Raises
+    ------
+    SourceError
+        If the scenes cannot be opened as they are.
+    LicenceError
+        If a licence file cannot be used.
+    OutputError
+        If a folder cannot be written.
+    """
+    work, out = settings.path(settings.run.work), settings.path(settings.run.out)
+    register = register_of(settings)
+    for folder in (work, out):
+        require_writable(folder)
+    notes: list[str] = []
+    with open_source(settings, notes.append) as source:
+        job = job_of(settings)
+        views = map_writer(source, job) if pictures else None
+        yield Office(
+            settings=settings,
+            job=job,
+            doors=Doors(
+                source=source,
+                states=ZarrStateStore(work / "state"),
+                ledger=SqliteLedger(work / "ledger.sqlite", locks=work / "locks"),
+                register=register,
+                sink=FolderSink(
+                    out, keep=settings.run.keep_runs, geopackage=pictures, views=views
+                ),
+                executor=InProcessExecutor(settings.run.workers),
+                clock=clock or SystemClock(),
+                progress=progress,
+            ),
+            notes=(*notes, *register.repairs),
+            refused=refusals_of(register),
+        )
+
+
+def job_of(settings: Settings) -> Job:
+    """
+    Give what a run of some settings is asked.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    Job
+        The job.
+    """
+    return Job(
+        district=settings.district,
+        parameters=settings.parameters,
+        settings_digest=settings.digest,
+        algorithm=ALGORITHM_VERSION,
+        software=SOFTWARE,
+        block_size=settings.run.block_size,
+    )
+
+
+def register_of(settings: Settings) -> FileRegister:
+    """
+    Read the licences that the settings name.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    FileRegister
+        The register.
+
+    Raises
+    ------
+    LicenceError
+        If a file cannot be used.
+    """
+    paths = [settings.path(name) for name in settings.licences.files]
+    return FileRegister(paths, read=read_licences)
+
+
+def refusals_of(register: FileRegister) -> tuple[str, ...]:
+    """
+    Say for each licence that was refused where it stands and why.
+
+    Parameters
+    ----------
+    register : FileRegister
+        The register.
+
+    Returns
+    -------
+    tuple of str
+        One sentence each.
+    """
+    return tuple(f"{r.file}: {r.where}: {r.value}: {r.rule}" for r in register.refused)
+
+
+@contextlib.contextmanager
+def open_source(
+    settings: Settings, report: Callable[[str], None] = _unheard
+) -> Iterator[CubeSource]:
+    """
+    Open the scenes that the settings name.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+    report : callable, optional
+        Receives what is worth telling.
+
+    Yields
+    ------
+    CubeSource
+        Open until the context ends.
+
+    Raises
+    ------
+    SourceError
+        If the files are missing or are not cubes.
+    """
+    source = settings.source
+    if source.distribution is None:
+        paths = [settings.path(name) for name in source.files]
+    else:
+        digests: Mapping[str, str] = dict(
+            zip(source.files, source.sha256, strict=False)
+        )
+        paths = locate(source.distribution, source.files, digests, source.extra)
+    with CubeSource.open(
+        paths,
+        scale=source.scale,
+        offset=source.offset,
+        platform=source.platform,
+        report=report,
+    ) as opened:
+        yield opened
+
+
+def newest_look(source: SceneSource) -> datetime:
+    """
+    Give the time of the last look that a source has.
+
+    Parameters
+    ----------
+    source : SceneSource
+        Scenes.
+
+    Returns
+    -------
+    datetime
+        UTC.
+
+    Raises
+    ------
+    NoClearObservationError
+        If the source has no look at all.
+    """
+    looks = [p.sensed_at for g in source.grids() for p in source.find(g, until=EVER)]
+    if not looks:
+        raise NoClearObservationError(f"source {source.name} has no scene")
+    return max(looks)
