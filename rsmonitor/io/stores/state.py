@@ -15,7 +15,7 @@ import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import zarr
@@ -166,7 +166,8 @@ class ZarrStateStore:
                 f"state {folder} is damaged: its digest is not the one that the "
                 f"ledger holds, {pointer.sha256}; {advice}"
             )
-        return array
+        # zarr marks little-endian as such; others take that for a foreign byte order
+        return cast("State", array.astype(array.dtype.newbyteorder("="), copy=False))
 
     def forget(self, keep: Iterable[SlotPointer], *, lines: Iterable[str]) -> None:
         """
