@@ -14,6 +14,7 @@ from rsmonitor.records.alert import Alert
 from rsmonitor.records.event import Event
 from rsmonitor.records.grid import Block, Grid
 from rsmonitor.records.licence import RegisterSnapshot
+from rsmonitor.records.offer import Numbers, Offer, TileWindow
 from rsmonitor.records.run import (
     RunCommit,
     RunRecord,
@@ -53,6 +54,30 @@ class SceneSource(Protocol):
 
     def load(self, product: Product, grid: Grid, block: Block) -> xr.Dataset:
         """Read one block of one product, as `rsmonitor.records.rasters.SCENE`."""
+
+
+class SceneArchive(Protocol):
+    """One way to Level-2A scenes: what there is, and the numbers as shipped.
+
+    `rsmonitor.io.sources.scenes` makes a `SceneSource` of it: identity, cache, checks
+    and conversion are done there once, for all archives.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name, such as ``stac:earth-search``; stands in `Offer.source`."""
+
+    @property
+    def requests_cost(self) -> bool:
+        """True where every request is billed, so that `explain` must estimate it."""
+
+    def search(
+        self, *, mgrs_tile: str, start: datetime, until: datetime
+    ) -> Sequence[Offer]:
+        """List all products over a tile sensed in [start, until), all versions."""
+
+    def fetch(self, offer: Offer, window: TileWindow, bands: Sequence[str]) -> Numbers:
+        """Get the numbers of a window; whole and right, or `SourceError`."""
 
 
 class StateStore(Protocol):
