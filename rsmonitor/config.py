@@ -36,34 +36,74 @@ class SourceSettings:
     """Where scenes come from."""
 
     kind: str
-    """``cube``: NetCDF or Zarr files of one place."""
+    """``cube`` (NetCDF or Zarr files of one place), ``folder`` (products on disk),
+    ``stac`` or ``sentinelhub``."""
 
-    files: tuple[str, ...]
-    """Paths, relative to the settings file, or to `distribution` where that is set."""
+    files: tuple[str, ...] = ()
+    """cube: paths, relative to the settings file, or names in `distribution`."""
 
     distribution: str | None = None
-    """Installed Python distribution that ships the files, such as ``nrt``."""
+    """cube: installed Python distribution that ships the files, such as ``nrt``."""
 
     extra: str = ""
-    """Extra of rsmonitor that installs it, for the message when it is missing."""
+    """cube: extra of rsmonitor that installs it, for the message when it is missing."""
 
     sha256: tuple[str, ...] = ()
-    """Digest of each file, in the order of `files`; checked before anything is read."""
+    """cube: digest of each file, in the order of `files`; checked first."""
 
     scale: float | None = None
-    """Reflectance of one digital number, where the files do not say."""
+    """cube: reflectance of one digital number, where the files do not say."""
 
     offset: float | None = None
-    """Reflectance of digital number zero, where the files do not say."""
+    """cube: reflectance of digital number zero, where the files do not say."""
 
     platform: str | None = None
-    """``S2A`` and so on, where the files do not say."""
+    """cube: ``S2A`` and so on, where the files do not say."""
+
+    path: str | None = None
+    """folder: where SAFE products or images lie."""
+
+    service: str | None = None
+    """stac: ``earth-search``, ``planetary-computer`` or ``cdse``; sentinelhub:
+    ``sentinelhub`` or ``cdse``."""
+
+    url: str | None = None
+    """stac, sentinelhub: another address than the service's own."""
+
+    token_url: str | None = None
+    """sentinelhub: another address for tokens."""
+
+    credentials: str | None = None
+    """sentinelhub: file of mode 0600 with client_id and client_secret, where they do
+    not stand in the environment."""
+
+    offline: bool = False
+    """stac, sentinelhub: true asks nobody and uses what the cache holds."""
+
+    area: str | None = None
+    """GeoJSON that gives the cells of the district by its code."""
+
+    cells: tuple[str, ...] = ()
+    """Cells of 10 km such as ``50RLN_05``, instead of `area`."""
+
+    cache: str = "cache"
+    """Folder of fetched scenes; several settings files may share one."""
 
     def __post_init__(self) -> None:
-        if self.kind != "cube":
-            raise ContractError(f"source.kind must be 'cube', got {self.kind!r}")
-        if not self.files:
+        kinds = ("cube", "folder", "stac", "sentinelhub")
+        if self.kind not in kinds:
+            raise ContractError(
+                f"source.kind must be one of {', '.join(kinds)}, got {self.kind!r}"
+            )
+        if self.kind == "cube" and not self.files:
             raise ContractError("source.files is empty: name at least one file")
+        if self.kind != "cube" and not (self.area or self.cells):
+            raise ContractError(
+                f"a {self.kind} source needs source.area or source.cells: which cells "
+                "are watched"
+            )
+        if self.kind == "folder" and not self.path:
+            raise ContractError("a folder source needs source.path")
         if self.sha256 and len(self.sha256) != len(self.files):
             raise ContractError(
                 f"source.sha256 has {len(self.sha256)} digests for "
@@ -165,7 +205,7 @@ class Settings:
         """SHA-256 of what can change a result: no path, no secret, no delivery."""
         source = {
             key: getattr(self.source, key)
-            for key in ("kind", "scale", "offset", "platform")
+            for key in ("kind", "service", "scale", "offset", "platform")
         }
         value = {
             "algorithm": ALGORITHM_VERSION,

@@ -1,7 +1,7 @@
 """One settings file, opened: scenes, state, ledger, licences, outputs."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -15,13 +15,12 @@ from rsmonitor.io.executors.inprocess import InProcessExecutor
 from rsmonitor.io.foundation.clock import SystemClock
 from rsmonitor.io.foundation.files import require_writable
 from rsmonitor.io.licences.geojson import read_licences
-from rsmonitor.io.sources.cube import CubeSource
-from rsmonitor.io.sources.package import locate
 from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.io.stores.register import FileRegister
 from rsmonitor.io.stores.state import ZarrStateStore
 from rsmonitor.pipeline import Doors, Job
 from rsmonitor.wiring.pictures import map_writer
+from rsmonitor.wiring.sources import open_source
 
 SOFTWARE: Final = f"rsmonitor {__version__}"
 
@@ -62,10 +61,6 @@ def unwatched(what: str, done: int, total: int) -> None:
     total : int
         Steps in all.
     """
-
-
-def _unheard(note: str) -> None:
-    """Hear nothing."""
 
 
 @contextlib.contextmanager
@@ -194,48 +189,6 @@ def refusals_of(register: FileRegister) -> tuple[str, ...]:
         One sentence each.
     """
     return tuple(f"{r.file}: {r.where}: {r.value}: {r.rule}" for r in register.refused)
-
-
-@contextlib.contextmanager
-def open_source(
-    settings: Settings, report: Callable[[str], None] = _unheard
-) -> Iterator[CubeSource]:
-    """
-    Open the scenes that the settings name.
-
-    Parameters
-    ----------
-    settings : Settings
-        Settings.
-    report : callable, optional
-        Receives what is worth telling.
-
-    Yields
-    ------
-    CubeSource
-        Open until the context ends.
-
-    Raises
-    ------
-    SourceError
-        If the files are missing or are not cubes.
-    """
-    source = settings.source
-    if source.distribution is None:
-        paths = [settings.path(name) for name in source.files]
-    else:
-        digests: Mapping[str, str] = dict(
-            zip(source.files, source.sha256, strict=False)
-        )
-        paths = locate(source.distribution, source.files, digests, source.extra)
-    with CubeSource.open(
-        paths,
-        scale=source.scale,
-        offset=source.offset,
-        platform=source.platform,
-        report=report,
-    ) as opened:
-        yield opened
 
 
 def newest_look(source: SceneSource) -> datetime:

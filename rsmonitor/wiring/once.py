@@ -22,12 +22,12 @@ from rsmonitor.wiring.office import (
     EVER,
     job_of,
     newest_look,
-    open_source,
     refusals_of,
     register_of,
     unwatched,
 )
 from rsmonitor.wiring.pictures import map_writer
+from rsmonitor.wiring.sources import open_source
 from rsmonitor.wiring.weeks import monday_morning
 
 TWO_YEARS: Final = timedelta(days=731)
