@@ -6,7 +6,7 @@ import click
 import typer
 
 from rsmonitor import __version__
-from rsmonitor.cli import audit, detect, scheduled
+from rsmonitor.cli import audit, detect, scheduled, survey
 from rsmonitor.errors import EXIT_INTERRUPTED, EXIT_USAGE, RsmonitorError
 
 app = typer.Typer(
@@ -20,6 +20,9 @@ app = typer.Typer(
 )
 app.command("demo")(scheduled.demo)
 app.command("run")(scheduled.run)
+app.command("check")(survey.check)
+app.command("find")(survey.find)
+app.command("explain")(survey.explain)
 app.command("detect")(detect.detect)
 app.command("verify")(audit.verify)
 
