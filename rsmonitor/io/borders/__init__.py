@@ -1,0 +1,1 @@
+"""County borders: where they come from."""
