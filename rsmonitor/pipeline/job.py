@@ -16,6 +16,7 @@ from rsmonitor.records.district import District
 from rsmonitor.records.parameters import Parameters
 from rsmonitor.records.run import Partition, RunResult
 from rsmonitor.records.week import IsoWeek
+from rsmonitor.stages.jurisdiction import County
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,9 @@ class Doors:
 
     progress: Progress
     """Who watches."""
+
+    counties: tuple[County, ...] = ()
+    """Border layer that says which counties an alert names; none: the district's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

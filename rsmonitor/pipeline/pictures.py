@@ -28,6 +28,9 @@ LOOKS: Final = 6
 SEEN_SHARE: Final = 0.6
 """Share of the grid that a look must show to be taken."""
 
+MOST_PIXELS: Final = 4_000_000
+"""Larger grids are not drawn: their composites would not fit in a modest memory."""
+
 DAYS_OF_YEAR: Final = 365.25
 BRIGHTEST: Final = 0.16
 """Reflectance drawn as white: bare soil is about this bright in red."""
@@ -78,8 +81,12 @@ def before_and_after(
     Raises
     ------
     NoClearObservationError
-        If no look shows enough of the grid.
+        If no look shows enough of the grid, or the grid is too large to draw.
     """
+    if grid.height * grid.width > MOST_PIXELS:
+        raise NoClearObservationError(
+            f"grid {grid.grid_id} has more than {MOST_PIXELS} pixels; it is not drawn"
+        )
     until = parameters.history.until
     reader = _Reader(source, grid, parameters)
     latest = reader.newest([p for p in products if day_of(p) > until])

@@ -39,6 +39,7 @@ from rsmonitor.stages.evidence import strength, tiers
 from rsmonitor.stages.features import measure
 from rsmonitor.stages.geodesy import grid_outline, pixel_area_m2
 from rsmonitor.stages.indices import weights
+from rsmonitor.stages.jurisdiction import county_codes
 from rsmonitor.stages.licensing import judge_all
 from rsmonitor.stages.outline import outline
 from rsmonitor.stages.tracking import LIVING, events_of, track
@@ -127,6 +128,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
         provenance=lambda site: _provenance(job, site, known),
         register=register,
         parameters=job.parameters.alerting,
+        counties=lambda site: _county_codes(doors, site),
     )
     result = RunResult(
         partition=partition,
@@ -222,6 +224,13 @@ def _forget_other_lines(doors: Doors, partition: Partition) -> None:
     if others:
         doors.ledger.retire(others)
         doors.states.forget(doors.ledger.pointers(partition.line), lines=others)
+
+
+def _county_codes(doors: Doors, site: Site) -> tuple[str, ...]:
+    """Name the counties that a site lies in, or within 300 m of."""
+    if not doors.counties:
+        return ()
+    return county_codes(site.latest.disturbance.geometry, doors.counties)
 
 
 def _silent(

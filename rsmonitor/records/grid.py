@@ -12,6 +12,9 @@ from rsmonitor.errors import ContractError
 
 MGRS_TILE: Final = re.compile(r"^[0-9]{2}[A-Z]{3}$")
 
+MGRS_TILE_SHAPE: Final = (10_980, 10_980)
+"""Rows and columns of a Sentinel-2 tile at 10 m."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
@@ -42,7 +45,8 @@ class Grid:
     """Number of columns."""
 
     mgrs_tile: str | None = None
-    """Five characters, no leading ``T``, when the grid is an MGRS tile's."""
+    """Five characters, no leading ``T``, when the pixels are an MGRS tile's: all of
+    them, or a window."""
 
     def __post_init__(self) -> None:
         if not self.crs:
@@ -87,11 +91,14 @@ class Grid:
 
     @property
     def grid_id(self) -> str:
-        """The MGRS tile, or a digest of CRS, transform and shape for any other grid."""
-        if self.mgrs_tile is not None:
+        """The MGRS tile where the grid is all of it; else a digest, behind the tile."""
+        if self.mgrs_tile is not None and self.shape == MGRS_TILE_SHAPE:
             return self.mgrs_tile
         text = json.dumps([self.crs, self.transform, self.shape])
-        return "g" + hashlib.sha256(text.encode()).hexdigest()[:12]
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if self.mgrs_tile is not None:
+            return f"{self.mgrs_tile}-{digest[:8]}"
+        return f"g{digest[:12]}"
 
     def blocks(self, size: int) -> Iterator["Block"]:
         """

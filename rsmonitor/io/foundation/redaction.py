@@ -138,7 +138,7 @@ def without_credentials(address: str) -> str:
     >>> without_credentials("https://host/a.tif?st=1&sig=abc")
     'https://host/a.tif'
     """
-    query = _split(address).query
+    query = _query(address)
     names = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
     signed = any(_TELLTALE.match(name) for name in names)
     return _parts_without(address, query="" if signed else query)
@@ -205,21 +205,23 @@ def _redact_record(record: logging.LogRecord) -> None:
         record.exc_info = None
 
 
-def _split(address: str) -> Any:  # noqa: ANN401 - urllib's own tuple
-    """Split an address; one that cannot be parsed has a path and nothing else."""
-    try:
-        return urlsplit(address)
-    except ValueError:
-        return urlsplit("").__class__("", "", address.partition("?")[0], "", "")
-
-
 def _parts_without(address: str, *, query: str) -> str:
-    """Put an address together again without user and fragment."""
-    parts = _split(address)
-    if not parts.netloc and "://" in parts.path:  # /vsicurl/https://user@host/path
-        before, _, after = parts.path.partition("://")
-        rest = _parts_without(f"x://{after}", query="")
-        joined = before + "://" + rest.removeprefix("x://")
-        return f"{joined}?{query}" if query else joined
+    """Put an address together again without user and fragment, with another query."""
+    prefix, _, bare = address.rpartition("/vsi") if "/vsi" in address else ("", "", "")
+    if bare:  # GDAL's name of an address: /vsicurl/https://...
+        driver, _, bare = bare.partition("/")
+        prefix, address = f"{prefix}/vsi{driver}/", bare
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # not an address: nothing behind a sign that may hold a secret
+        return prefix + re.split(r"[?#]", address.rpartition("@")[2])[0]
     host = parts.netloc.rpartition("@")[2]
-    return str(urlunsplit((parts.scheme, host, parts.path, query, "")))
+    return prefix + str(urlunsplit((parts.scheme, host, parts.path, query, "")))
+
+
+def _query(address: str) -> str:
+    """Give the query of an address."""
+    try:
+        return str(urlsplit(address).query)
+    except ValueError:
+        return ""

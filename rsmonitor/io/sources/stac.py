@@ -271,21 +271,11 @@ class StacArchive:
 
     def _path(self, href: str, what: str) -> str:
         """Give GDAL's name of an address, signed if need be."""
-        problem, signed = "", href
-        if self._sign is not None:
-            try:
-                signed = self._sign(href)
-            except SourceError:
-                raise
-            except Exception as error:  # noqa: BLE001 - somebody else's hook
-                problem = f"cannot be signed: {redact(str(error))}"
-        if problem:
-            raise SourceError(f"{what} {problem}")
-        parts = urlsplit(signed)
-        if self._sign is not None:
-            for _, value in parse_qsl(parts.query):
-                if len(value) >= _SHORTEST_SIGNATURE:
-                    learn(value)
+        signed = href if self._sign is None else self._signed(self._sign, href, what)
+        try:
+            parts = urlsplit(signed)
+        except ValueError:
+            parts = urlsplit("")  # refused below
         if parts.scheme == "s3":
             return f"/vsis3/{parts.netloc}{parts.path}"
         if parts.scheme == "https" or (
@@ -293,6 +283,25 @@ class StacArchive:
         ):
             return f"/vsicurl/{signed}"
         raise SourceError(f"{what} is not an address that is read: https or s3")
+
+    @staticmethod
+    def _signed(sign: Callable[[str], str], href: str, what: str) -> str:
+        """Sign an address; what is in its query is a secret from then on."""
+        problem, signed = "", href
+        secrets: list[str] = []
+        try:
+            signed = sign(href)
+            secrets = [value for _, value in parse_qsl(urlsplit(signed).query)]
+        except SourceError:
+            raise
+        except Exception as error:  # noqa: BLE001 - somebody else's hook
+            problem = f"cannot be signed: {redact(str(error))}"
+        if problem:
+            raise SourceError(f"{what} {problem}")
+        for value in secrets:
+            if len(value) >= _SHORTEST_SIGNATURE:  # not dates and versions
+                learn(value)
+        return signed
 
 
 def _stamp(instant: datetime) -> str:
