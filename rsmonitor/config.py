@@ -255,7 +255,7 @@ NOT_KEYS: Final = frozenset({"folder"})
 
 def read_settings(path: Path) -> Settings:
     """
-    Read a settings file.
+    Read a settings file of one district.
 
     Parameters
     ----------
@@ -270,8 +270,40 @@ def read_settings(path: Path) -> Settings:
     Raises
     ------
     SettingsError
-        If the file cannot be read, is not TOML, or has an unknown, missing or wrong
-        key; the message names file, key, value and rule.
+        If the file cannot be read, is not TOML, has an unknown, missing or wrong key,
+        or is of several districts; the message names file, key, value and rule.
+    """
+    offices = read_districts(path)
+    if len(offices) > 1:
+        raise SettingsError(
+            f"{path}: is of {len(offices)} districts; say which one with --district"
+        )
+    return offices[0]
+
+
+def read_districts(path: Path, code: str | None = None) -> tuple[Settings, ...]:
+    """
+    Read a settings file of one district or of many.
+
+    Many stand as ``[[districts]]`` in place of ``[district]``; all else is shared, and
+    the outputs of each go to a folder of its code below ``run.out``.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file.
+    code : str, optional
+        `District.code` of the only district wanted.
+
+    Returns
+    -------
+    tuple of Settings
+        One a district, in the order of the file.
+
+    Raises
+    ------
+    SettingsError
+        As `read_settings`; or if a district is named twice, or `code` is none of them.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -281,8 +313,35 @@ def read_settings(path: Path) -> Settings:
         value = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: is not TOML: {error}") from error
-    settings: Settings = _build(Settings, value, str(path), "")
-    return dataclasses.replace(settings, folder=str(path.resolve().parent))
+    many = value.pop("districts", None)
+    if many is None:
+        offices = [_build(Settings, value, str(path), "")]
+    else:
+        offices = _offices(many, value, str(path))
+    folder = str(path.resolve().parent)
+    found = tuple(dataclasses.replace(office, folder=folder) for office in offices)
+    wanted = tuple(o for o in found if code in {None, o.district.code})
+    if not wanted:
+        known = ", ".join(office.district.code for office in found)
+        raise SettingsError(f"{path}: has no district {code!r}; it has {known}")
+    return wanted
+
+
+def _offices(many: object, shared: dict[str, Any], file: str) -> list[Settings]:
+    """Make settings of each district of a file of many."""
+    if "district" in shared:
+        raise SettingsError(f"{file}: has both [district] and [[districts]]; keep one")
+    if not isinstance(many, list) or not many:
+        raise SettingsError(f"{file}: districts must be a list of tables")
+    offices: list[Settings] = []
+    for table in many:
+        office: Settings = _build(Settings, {**shared, "district": table}, file, "")
+        code = office.district.code
+        if any(code == other.district.code for other in offices):
+            raise SettingsError(f"{file}: district {code} stands there twice")
+        out = dataclasses.replace(office.run, out=f"{office.run.out}/{code}")
+        offices.append(dataclasses.replace(office, run=out))
+    return offices
 
 
 def keys() -> tuple[str, ...]:

@@ -17,10 +17,18 @@ Until = Annotated[
         help="Last day to look at (Asia/Shanghai). Default: the last whole week's.",
     ),
 ]
+Only = Annotated[
+    str | None, typer.Option("--district", help="Only this district of the file.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def find(config: Config, until: Until = None, as_json: Json = False) -> int:
+def find(
+    config: Config,
+    until: Until = None,
+    district: Only = None,
+    as_json: Json = False,
+) -> int:
     """
     Find the scenes that a run would know, and read none of them.
 
@@ -28,10 +36,15 @@ def find(config: Config, until: Until = None, as_json: Json = False) -> int:
 
     Example: rsmonitor find configs/ganzhou.toml --until 2026-11-01
     """
-    from rsmonitor.config import read_settings
+    from rsmonitor.config import read_districts
     from rsmonitor.wiring.survey import find_scenes
 
-    scenes = find_scenes(read_settings(config), until.date() if until else None)
+    day = until.date() if until else None
+    scenes = [
+        scene
+        for settings in read_districts(config, district)
+        for scene in find_scenes(settings, day)
+    ]
     if as_json:
         typer.echo(json.dumps(scenes, ensure_ascii=False, indent=2))
         return EXIT_DONE
@@ -44,7 +57,12 @@ def find(config: Config, until: Until = None, as_json: Json = False) -> int:
     return EXIT_DONE
 
 
-def explain(config: Config, until: Until = None, as_json: Json = False) -> int:
+def explain(
+    config: Config,
+    until: Until = None,
+    district: Only = None,
+    as_json: Json = False,
+) -> int:
     """
     Explain what a run would read and what that would cost; fetch nothing.
 
@@ -54,29 +72,32 @@ def explain(config: Config, until: Until = None, as_json: Json = False) -> int:
 
     Example: rsmonitor explain configs/ganzhou.toml
     """
-    from rsmonitor.config import read_settings
+    from rsmonitor.config import read_districts
     from rsmonitor.wiring.survey import explain_cost
 
-    cost = explain_cost(read_settings(config), until.date() if until else None)
+    day = until.date() if until else None
+    costs = [explain_cost(each, day) for each in read_districts(config, district)]
     if as_json:
-        typer.echo(json.dumps(cost, indent=2))
+        typer.echo(json.dumps(costs, ensure_ascii=False, indent=2))
         return EXIT_DONE
-    for grid in cost["grids"]:
-        units = grid["processing_units"]
+    for cost in costs:
+        typer.echo(f"district {cost['district']}:")
+        for grid in cost["grids"]:
+            units = grid["processing_units"]
+            typer.echo(
+                f"  grid {grid['grid_id']}: {grid['pixels'] / 1e6:.1f} million pixels, "
+                f"{grid['scenes']} scenes, {grid['pieces']} pieces to fetch, about "
+                f"{grid['megabytes']:.0f} MB"
+                + ("" if units is None else f", about {units:.0f} processing units")
+            )
         typer.echo(
-            f"grid {grid['grid_id']}: {grid['pixels'] / 1e6:.1f} million pixels, "
-            f"{grid['scenes']} scenes, {grid['pieces']} pieces to fetch, about "
-            f"{grid['megabytes']:.0f} MB"
-            + ("" if units is None else f", about {units:.0f} processing units")
+            f"  in all about {cost['megabytes']:.0f} MB to fetch; the cache holds "
+            f"{cost['cache_megabytes']:.0f} MB"
         )
-    typer.echo(
-        f"in all about {cost['megabytes']:.0f} MB to fetch; the cache holds "
-        f"{cost['cache_megabytes']:.0f} MB"
-    )
     return EXIT_DONE
 
 
-def check(config: Config) -> int:
+def check(config: Config, district: Only = None) -> int:
     """
     Check what a run needs: folders, licences, credentials, the source's answer.
 
@@ -84,11 +105,14 @@ def check(config: Config) -> int:
 
     Example: rsmonitor check configs/ganzhou.toml
     """
-    from rsmonitor.config import read_settings
+    from rsmonitor.config import read_districts
     from rsmonitor.wiring.survey import check_all
 
     failed = 0
-    for tried in check_all(read_settings(config)):
-        failed += not tried.ok
-        typer.echo(f"{'ok    ' if tried.ok else 'FAILED'}  {tried.what}: {tried.says}")
+    for settings in read_districts(config, district):
+        typer.echo(f"district {settings.district.code}:")
+        for tried in check_all(settings):
+            failed += not tried.ok
+            word = "ok    " if tried.ok else "FAILED"
+            typer.echo(f"  {word}  {tried.what}: {tried.says}")
     return EXIT_BAD_INPUT if failed else EXIT_DONE

@@ -1,4 +1,4 @@
-"""Before anything is spent: which scenes there are, what a run would cost, what fails."""
+"""Before anything is spent: which scenes there are, their cost, and what fails."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from rsmonitor.io.foundation.files import require_writable
 from rsmonitor.io.sources.scenes import ArchiveScenes
 from rsmonitor.pipeline.looks import day_of
 from rsmonitor.records.offer import BANDS_10M, Offer, TileWindow
-from rsmonitor.wiring.office import register_of
+from rsmonitor.wiring.office import counties_of, register_of
 from rsmonitor.wiring.sources import bands_of, cache_of, open_source
 from rsmonitor.wiring.weeks import last_whole_week
 
@@ -133,7 +133,7 @@ def explain_cost(settings: Settings, until: date | None) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``grids`` (`GridCost` each), ``megabytes``, ``processing_units`` and
+        ``district``, ``grids`` (`GridCost` each), ``megabytes``, ``processing_units`` and
         ``cache_megabytes``.
 
     Raises
@@ -162,6 +162,7 @@ def explain_cost(settings: Settings, until: date | None) -> dict[str, Any]:
     billed = [c.processing_units for c in costs if c.processing_units is not None]
     cached = 0 if settings.source.kind == "cube" else cache_of(settings).total_bytes()
     return {
+        "district": settings.district.code,
         "grids": [asdict(cost) for cost in costs],
         "megabytes": round(sum(cost.megabytes for cost in costs), 1),
         "processing_units": round(sum(billed), 1) if billed else None,
@@ -187,6 +188,7 @@ def check_all(settings: Settings) -> Iterator[Checked]:
         folder = settings.path(getattr(settings.run, key))
         yield _tried(f"run.{key} {folder} can be written", _writable(folder))
     yield _tried("licences can be read", lambda: _licences(settings))
+    yield _tried("borders can be read", lambda: _borders(settings))
     yield _tried(
         f"source {settings.source.kind} answers", lambda: _source_answers(settings)
     )
@@ -218,6 +220,12 @@ def _licences(settings: Settings) -> str:
     if not settings.licences.files:
         return "no file is named: no right is known, and every verdict will say so"
     return f"{count} licences" + (f", {refused} refused" if refused else "")
+
+
+def _borders(settings: Settings) -> str:
+    """Read the border layer and count its counties."""
+    count = len(counties_of(settings))
+    return f"{count} counties" if count else "none named: alerts name the district's"
 
 
 def _source_answers(settings: Settings) -> str:

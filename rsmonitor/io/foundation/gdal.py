@@ -4,6 +4,7 @@ Several GDALs live in one process (rasterio's, pyogrio's), and `rasterio.Env` co
 only its own; so the options are environment variables, set before the first import.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Final
@@ -45,12 +46,12 @@ def gdal_options(policy: HttpPolicy) -> dict[str, str]:
     dict of str to str
         By GDAL's names.
     """
-    whole = max(1, round(policy.read_timeout_s))
+    whole = str(max(1, math.ceil(policy.read_timeout_s)))
     return {
         **_ALWAYS,
-        "GDAL_HTTP_CONNECTTIMEOUT": str(max(1, round(policy.connect_timeout_s))),
-        "GDAL_HTTP_TIMEOUT": str(whole),
-        "GDAL_HTTP_LOW_SPEED_TIME": str(whole),
+        "GDAL_HTTP_CONNECTTIMEOUT": f"{policy.connect_timeout_s:g}",
+        "GDAL_HTTP_TIMEOUT": f"{policy.read_timeout_s:g}",
+        "GDAL_HTTP_LOW_SPEED_TIME": whole,
         "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",
         "GDAL_HTTP_MAX_RETRY": str(max(0, policy.attempts - 1)),
         "GDAL_HTTP_RETRY_DELAY": str(policy.first_pause_s),

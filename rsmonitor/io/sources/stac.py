@@ -158,9 +158,8 @@ class StacArchive:
 
     def _items(self, mgrs_tile: str, start: datetime, until: datetime) -> list[Any]:
         """Search to the end before anything is read: half a search is none."""
-        client = Client.open(
-            self._catalogue.url, stac_io=BoundedStacIO(self._http, self._catalogue.url)
-        )
+        bounded = BoundedStacIO(self._http, self._catalogue.url)
+        client = Client.open(self._catalogue.url, stac_io=bounded)
         query = None
         if client.conforms_to(ConformanceClasses.QUERY):
             query = {
@@ -176,7 +175,9 @@ class StacArchive:
             limit=_PAGE_ITEMS,
             max_items=None,
         )
-        return [item for page in search.pages_as_dicts() for item in page["features"]]
+        # not search.pages_as_dicts(), which ends at an empty page without a word
+        pages = bounded.get_pages(search.url, "POST", search.get_parameters())
+        return [item for page in pages for item in page["features"]]
 
     def _offer(self, item: Any) -> Offer | None:  # noqa: ANN401 - from outside
         """Read one item; None, and a line in the log, if it cannot be understood."""
