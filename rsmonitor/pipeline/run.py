@@ -19,8 +19,9 @@ from rsmonitor.pipeline.job import Doors, Job, Outcome, Refused
 from rsmonitor.pipeline.looks import day_of
 from rsmonitor.records.acquisition import Product
 from rsmonitor.records.alert import Alert
-from rsmonitor.records.disturbance import Classified
+from rsmonitor.records.disturbance import Classified, Disturbance
 from rsmonitor.records.event import EventDraft, EventKind
+from rsmonitor.records.grid import Grid
 from rsmonitor.records.provenance import Provenance
 from rsmonitor.records.rasters import (
     DAY_ZERO,
@@ -42,6 +43,7 @@ from rsmonitor.stages.indices import weights
 from rsmonitor.stages.jurisdiction import county_codes
 from rsmonitor.stages.licensing import judge_all
 from rsmonitor.stages.outline import outline
+from rsmonitor.stages.tiling import cell_of
 from rsmonitor.stages.tracking import LIVING, events_of, track
 
 WHO: Final = "rsmonitor"
@@ -214,7 +216,19 @@ def _classified(job: Job, detected: Detected) -> list[Classified]:
         norm=detected.norm,
         names=detected.names,
     )
-    return [classify(disturbance) for disturbance in measured]
+    return [
+        classify(disturbance)
+        for disturbance in measured
+        if _is_of_grid(disturbance, detected.grid)
+    ]
+
+
+def _is_of_grid(disturbance: Disturbance, grid: Grid) -> bool:
+    """Count what two UTM zones both see once: by the cell that its inside lies in."""
+    if grid.mgrs_tile is None:
+        return True
+    place = disturbance.geometry.representative_point()
+    return cell_of(place.x, place.y).mgrs_tile == grid.mgrs_tile
 
 
 def _forget_other_lines(doors: Doors, partition: Partition) -> None:

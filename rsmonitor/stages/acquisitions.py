@@ -154,6 +154,8 @@ class _Sorted:
             footprint,
             offer.source,
             offer.radiometry.add_offset,
+            offer.platform,
+            offer.mgrs_tile,
             tuple(sorted(offer.assets.items())),
         )
 

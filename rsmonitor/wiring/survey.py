@@ -133,8 +133,8 @@ def explain_cost(settings: Settings, until: date | None) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``district``, ``grids`` (`GridCost` each), ``megabytes``, ``processing_units`` and
-        ``cache_megabytes``.
+        ``district``, ``grids`` (`GridCost` each), ``megabytes``,
+        ``processing_units`` and ``cache_megabytes``.
 
     Raises
     ------
