@@ -51,10 +51,12 @@ class Emulator(ThreadingHTTPServer):
         with self.lock:
             if not self.faults_path.exists():
                 return None
+            # the same faults scripted again are due again
+            written = self.faults_path.stat().st_mtime_ns
             for fault in json.loads(self.faults_path.read_text() or "[]"):
                 if fault["on"] != kind and not path.endswith(fault["on"]):
                     continue
-                key = json.dumps(fault, sort_keys=True)
+                key = f"{written} {json.dumps(fault, sort_keys=True)}"
                 times = fault.get("times", 1)
                 if times < 0 or self.used.get(key, 0) < times:
                     self.used[key] = self.used.get(key, 0) + 1
@@ -66,6 +68,7 @@ class Handler(BaseHTTPRequestHandler):
     """One request."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else every answer waits 40 ms
     server: Emulator
     kind_of: Callable[[str, str], str]
 

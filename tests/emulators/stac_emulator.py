@@ -192,7 +192,7 @@ class Stac(Handler):
         file = self.server.folder / "cogs" / path.removeprefix("/data/")
         sas = self.server.scenes.get("sas")
         asked = parse_qs(urlsplit(self.path).query)
-        if sas and parse_qs(sas).items() - asked.items():
+        if sas and any(asked.get(key) != it for key, it in parse_qs(sas).items()):
             self.answer(b"AuthenticationFailed", status=403, kind="text/plain")
             return
         if ".." in path or not file.is_file():
