@@ -8,23 +8,29 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from emulators.start import (
     BANDS,
     CLIENT_ID,
     CLIENT_SECRET,
     COL,
+    EPSG,
+    LEFT,
     ROW,
     SIZE,
     TILE,
+    TOP,
     Running,
     running,
     scene,
     write_scenes,
 )
+from rasterio.transform import from_origin
 
 from rsmonitor.errors import SourceError, SourceUnreachableError
 from rsmonitor.interfaces import SceneArchive
@@ -382,6 +388,49 @@ def test_an_asset_that_cannot_be_read_fails_the_scene_and_is_named(
     # a 404 is not remembered: the next attempt succeeds
     emulator.script()
     assert_right(archive.fetch(offer, WINDOW, BANDS))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9, 1.0])
+def test_half_a_jpeg_2000_is_an_error_and_not_wrong_pixels(
+    stac: tuple[StacArchive, Offer, Running], share: float
+) -> None:
+    archive, offer, emulator = stac
+    file = emulator.folder / "cogs" / "B11.jp2"
+    if not file.exists():
+        write_jpeg_2000(file)
+    jp2 = {**offer.assets, "B11": f"{emulator.address}/data/B11.jp2"}
+    emulator.script({"on": "B11.jp2", "do": "half-tiff", "share": share, "times": -1})
+    # several blocks, which threads would share
+    last = TileWindow(mgrs_tile=TILE, row=8600, col=8600, height=1200, width=1200)
+    if share == 1:
+        got = archive.fetch(replace(offer, assets=jp2), last, ("B11",))
+        assert got.dn_20m.min() > 1000
+    else:
+        with pytest.raises(SourceError, match="asset B11"):
+            archive.fetch(replace(offer, assets=jp2), last, ("B11",))
+
+
+def write_jpeg_2000(file: Path) -> None:
+    """Write a band of 20 m as ESA ships it, with pixels in the last blocks only."""
+    values = np.zeros((5490, 5490), np.uint16)
+    noise = np.random.default_rng(0).integers(1100, 5000, (600, 600))
+    values[4300:4900, 4300:4900] = noise
+    with rasterio.open(
+        file,
+        "w",
+        driver="JP2OpenJPEG",
+        count=1,
+        height=5490,
+        width=5490,
+        dtype="uint16",
+        crs=f"EPSG:{EPSG}",
+        transform=from_origin(LEFT, TOP, 20, 20),
+        QUALITY=100,
+        REVERSIBLE="YES",
+        BLOCKXSIZE=640,
+        BLOCKYSIZE=640,
+    ) as dataset:
+        dataset.write(values, 1)
 
 
 def test_an_asset_is_asked_again_after_500(

@@ -240,6 +240,12 @@ def test_a_window_of_another_tile_is_a_fault_of_the_caller(
 
 def test_the_services_are_one_setting_each(hub: Running) -> None:
     assert SENTINEL_HUB.base_url != CDSE.base_url
+    credentials = Credentials(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+    names = {
+        SentinelHubArchive(credentials=credentials, service=service).name
+        for service in (SENTINEL_HUB, CDSE, SENTINEL_HUB)
+    }
+    assert names == {"sentinelhub", "sentinelhub:cdse"}
     first, second = make(hub), make(hub)
     assert offered(first) == offered(second)
     with pytest.raises(SettingsError, match="clear"):

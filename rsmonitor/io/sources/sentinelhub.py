@@ -22,11 +22,11 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sentinelhub.api.base_request import InputDataDict
 from sentinelhub.api.catalog import SentinelHubCatalog
 from sentinelhub.api.process import SentinelHubRequest
 from sentinelhub.config import SHConfig
@@ -234,10 +234,6 @@ class SentinelHubArchive:
         self._units = RateLimiter(units_per_minute)
         self._spent = 0.0
         self._lock = threading.Lock()
-        # the address in the collection's definition would win over the configured one
-        self._collection = DataCollection.SENTINEL2_L2A.define_from(
-            f"RSMONITOR_{sha256(base.encode()).hexdigest()[:12]}", service_url=base
-        )
 
     @property
     def name(self) -> str:
@@ -367,6 +363,13 @@ class SentinelHubArchive:
         layers = {BANDS_ID: len(bands)} if bands else {}
         if pixel_m != 10:  # noqa: PLR2004
             layers[CLASSES_ID] = 1
+        asked = SentinelHubRequest.input_data(
+            data_collection=DataCollection.SENTINEL2_L2A,
+            time_interval=(offer.sensed_at - _AROUND, offer.sensed_at + _AROUND),
+            upsampling=ResamplingType.NEAREST,
+            downsampling=ResamplingType.NEAREST,
+            other_args={"processing": {"harmonizeValues": False}},
+        )
         request = SentinelHubRequest(
             evalscript=write(
                 bands,
@@ -375,16 +378,8 @@ class SentinelHubArchive:
                 version=offer.processing_baseline or "",
             ),
             input_data=[
-                SentinelHubRequest.input_data(
-                    data_collection=self._collection,
-                    time_interval=(
-                        offer.sensed_at - _AROUND,
-                        offer.sensed_at + _AROUND,
-                    ),
-                    upsampling=ResamplingType.NEAREST,
-                    downsampling=ResamplingType.NEAREST,
-                    other_args={"processing": {"harmonizeValues": False}},
-                )
+                # the collection's own address would win over the configured one
+                InputDataDict(asked, service_url=self._config.sh_base_url)
             ],
             responses=[
                 *(SentinelHubRequest.output_response(i, MimeType.TIFF) for i in layers),
