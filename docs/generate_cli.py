@@ -12,9 +12,9 @@ HEAD = """# The command line
 Written by `python docs/generate_cli.py` from `--help`; a test compares.
 
 Exit codes: 0 done; 1 done, but some input was refused or some scene failed (said
-which); 2 wrong usage; 3 bad input, nothing done; 4 busy, another run holds the district;
-5 a source cannot be reached; 130 interrupted. Results go to standard output, progress,
-notes and refusals to standard error.
+which); 2 wrong usage; 3 bad input, nothing done; 4 busy, another run holds the
+district; 5 a source cannot be reached; 130 interrupted. Results go to standard
+output, progress, notes and refusals to standard error.
 """
 
 

@@ -14,7 +14,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from rsmonitor.errors import SourceError
-from rsmonitor.interfaces import SceneSource
+from rsmonitor.interfaces import Ledger, SceneSource, StateStore
 from rsmonitor.io.deliver.geojson import (
     alerts_collection,
     coverage_collection,
@@ -177,8 +177,8 @@ def landscape(seed: int = 0, *, opening: bool = True) -> Landscape:
 class Desk:
     """All that stays between two runs, and the runs."""
 
-    states: MemoryStateStore
-    ledger: MemoryLedger
+    states: StateStore
+    ledger: Ledger
     sink: MemorySink
     progress: MemoryProgress
     register: MemoryRegister

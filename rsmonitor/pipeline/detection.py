@@ -210,7 +210,7 @@ def detect(
         state=work.assemble(states),
         reference=work.assemble(references),
         norm=norm,
-        plan=todo,
+        plan=replace(todo, past=work.usable(todo.past)),
         applied=tuple(applied),
         unusable=tuple(unusable),
         pointers=tuple(work.written),
@@ -257,6 +257,11 @@ class _Work:
     def refuse(self, product: Product, error: SourceError) -> None:
         """Put a look aside with its reason."""
         self.refused.append(Refused(product_id=product.product_id, reason=str(error)))
+
+    def usable(self, products: Sequence[Product]) -> tuple[Product, ...]:
+        """Leave out what was put aside."""
+        failed = {refused.product_id for refused in self.refused}
+        return tuple(p for p in products if p.product_id not in failed)
 
     # State.
 
@@ -350,17 +355,26 @@ class _Work:
 
     def initial_states(self, past: Sequence[Product]) -> dict[str, State]:
         """Make evidence in which nothing has happened since the history."""
-        failed = {refused.product_id for refused in self.refused}
-        usable = [p for p in past if p.product_id not in failed]
-
-        def fresh(block: Block) -> State:
-            last_clear = np.zeros((block.height, block.width), dtype=np.uint16)
-            for product in usable:
-                values = self.looks.values(product, block)
-                last_clear[np.isfinite(values[0])] = day_number(product)
-            return initial_state(len(self.looks.names), last_clear)
-
-        return {block.block_id: fresh(block) for block in self.blocks}
+        last_clear = {
+            block.block_id: np.zeros((block.height, block.width), dtype=np.uint16)
+            for block in self.blocks
+        }
+        for product in self.usable(past):
+            try:
+                seen = {
+                    block.block_id: np.isfinite(self.looks.values(product, block)[0])
+                    for block in self.blocks
+                }
+            except SourceError as error:
+                # a replay fits nothing, so it meets the look for the first time
+                self.refuse(product, error)
+                continue
+            for block_id, clear in seen.items():
+                last_clear[block_id][clear] = day_number(product)
+        return {
+            block_id: initial_state(len(self.looks.names), days)
+            for block_id, days in last_clear.items()
+        }
 
     def statistics(
         self, product: Product, references: Mapping[str, Reference], norm: Norm

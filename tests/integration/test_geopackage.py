@@ -217,14 +217,21 @@ def test_alerts_are_coloured_by_category_with_chinese_labels(
         assert symbol["style"] == "solid"
 
 
-def test_licences_are_outlined_by_kind(database: sqlite3.Connection) -> None:
+def test_licences_are_outlined_by_kind_and_dotted_when_not_in_force(
+    database: sqlite3.Connection,
+) -> None:
+    rows = database.execute("SELECT kind, validity FROM licences").fetchall()
     drawn = categories(style(database, "licences"))
-    assert set(drawn) == {"mining", "exploration"}
-    for kind, (_, symbol) in drawn.items():
+    assert set(drawn) == {f"{kind} {validity}" for kind, validity in rows}
+    lines = set()
+    for value, (_, symbol) in drawn.items():
+        kind, validity = value.split(" ")
         assert symbol["style"] == "no"
         red, green, blue, _ = map(int, symbol["outline_color"].split(","))
         colour = f"#{red:02x}{green:02x}{blue:02x}"
         assert colour == KIND_COLOURS[LicenceKind(kind)]
+        lines.add((validity == "in_force", symbol["outline_style"] == "dot"))
+    assert lines <= {(True, False), (False, True)}
 
 
 def test_columns_have_chinese_titles_and_codes_in_the_schema_extension(

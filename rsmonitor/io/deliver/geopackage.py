@@ -37,6 +37,7 @@ from rsmonitor.io.deliver.legend import (
     KIND_COLOURS,
     TIER_LABELS,
     VALIDITY_LABELS,
+    Validity,
     validity_on,
 )
 from rsmonitor.io.foundation.files import write_atomic
@@ -318,18 +319,19 @@ def _licences(result: RunResult) -> _Layer:
                 "invented": licence.invented,
             }
         )
-    present = {row["kind"] for row in rows}
+    present = {(row["kind"], row["validity"]) for row in rows}
     entries = [
         qml.Entry(
-            value=kind.value,
-            label=KIND_LABELS[kind][0],
+            value=f"{kind.value} {validity.value}",
+            label=f"{KIND_LABELS[kind][0]}·{VALIDITY_LABELS[validity][0]}",
             fill=None,
             outline=KIND_COLOURS[kind],
             outline_mm=0.7,
-            dashed=kind is not LicenceKind.MINING,
+            line=_line(kind, validity),
         )
         for kind in LicenceKind
-        if kind.value in present
+        for validity in Validity
+        if (kind.value, validity.value) in present
     ]
     return _Layer(
         name="licences",
@@ -339,10 +341,17 @@ def _licences(result: RunResult) -> _Layer:
         rows=rows,
         style=_style(
             _LICENCE_COLUMNS,
-            qml.categorised("kind", entries),
+            qml.categorised('"kind" || \' \' || "validity"', entries),
             label_field="licence_id",
         ),
     )
+
+
+def _line(kind: LicenceKind, validity: Validity) -> str:
+    """Dot what is not in force, as the map does; dash what is no mining right."""
+    if validity is not Validity.IN_FORCE:
+        return "dot"
+    return "solid" if kind is LicenceKind.MINING else "dash"
 
 
 def _coverage(result: RunResult) -> _Layer:

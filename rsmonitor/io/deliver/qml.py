@@ -32,8 +32,8 @@ class Entry:
     outline_mm: float
     """Width of the outline, millimetres."""
 
-    dashed: bool = False
-    """True for a dashed outline."""
+    line: str = "solid"
+    """Outline, one of Qt's: ``solid``, ``dash`` or ``dot``."""
 
 
 def categorised(
@@ -45,7 +45,7 @@ def categorised(
     Parameters
     ----------
     field : str
-        Column that holds the codes.
+        Column that holds the codes, or a QGIS expression that gives them.
     entries : sequence of Entry
         One a code, in the order of the legend.
     other : Entry, optional
@@ -172,7 +172,7 @@ def _symbol(name: str, entry: Entry) -> ET.Element:
         "color": _rgba(entry.fill or "#ffffff", 200 if entry.fill else 0),
         "joinstyle": "miter",
         "outline_color": _rgba(entry.outline, 255),
-        "outline_style": "dash" if entry.dashed else "solid",
+        "outline_style": entry.line,
         "outline_width": f"{entry.outline_mm:g}",
         "outline_width_unit": "MM",
         "style": "solid" if entry.fill else "no",

@@ -167,7 +167,7 @@ class ZarrStateStore:
                 f"ledger holds, {pointer.sha256}; {advice}"
             )
         # zarr marks little-endian as such; others take that for a foreign byte order
-        return cast("State", array.astype(array.dtype.newbyteorder("="), copy=False))
+        return cast("State", array.astype(array.dtype.newbyteorder("=")))
 
     def forget(self, keep: Iterable[SlotPointer], *, lines: Iterable[str]) -> None:
         """
