@@ -5,6 +5,7 @@ Secrets never stand in a settings file: they come from the environment.
 
 import dataclasses
 import hashlib
+import math
 import os
 import tomllib
 import types
@@ -109,6 +110,12 @@ class SourceSettings:
                 f"source.sha256 has {len(self.sha256)} digests for "
                 f"{len(self.files)} files"
             )
+        if self.scale is not None and not 0 < self.scale < math.inf:
+            raise ContractError(
+                f"source.scale must be positive and finite, got {self.scale}"
+            )
+        if self.offset is not None and not math.isfinite(self.offset):
+            raise ContractError(f"source.offset must be finite, got {self.offset}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +259,9 @@ class Settings:
 NOT_KEYS: Final = frozenset({"folder"})
 """Fields of `Settings` that no file sets."""
 
+LARGEST: Final = 2**63 - 1
+"""The largest whole number of TOML."""
+
 
 def read_settings(path: Path) -> Settings:
     """
@@ -311,7 +321,7 @@ def read_districts(path: Path, code: str | None = None) -> tuple[Settings, ...]:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     try:
         value = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: a number too long
         raise SettingsError(f"{path}: is not TOML: {error}") from error
     many = value.pop("districts", None)
     if many is None:
@@ -373,7 +383,8 @@ def _keys(kind: type[Any], prefix: str) -> list[str]:
 def _build(kind: Any, value: object, file: str, prefix: str) -> Any:  # noqa: ANN401
     """Make a record of a table."""
     if not isinstance(value, Mapping):
-        raise SettingsError(f"{file}: {prefix or 'the file'} must be a table")
+        place = prefix.rstrip(".") or "the file"
+        raise SettingsError(f"{file}: {place} must be a table, got {value!r}")
     hints = typing.get_type_hints(kind)
     known = {f.name: f for f in fields(kind) if f.name not in NOT_KEYS}
     for key in value:
@@ -400,6 +411,11 @@ def _build(kind: Any, value: object, file: str, prefix: str) -> Any:  # noqa: AN
 
 def _convert(hint: Any, value: object, file: str, where: str) -> Any:  # noqa: ANN401
     """Check a value against the type that its key asks for."""
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise SettingsError(
+            f"{file}: {where} must fit 64 bits, got a number of "
+            f"{value.bit_length()} bits"
+        )
     if is_dataclass(hint):
         return _build(hint, value, file, f"{where}.")
     origin = typing.get_origin(hint)

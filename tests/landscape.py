@@ -11,6 +11,7 @@ from functools import cache
 
 import numpy as np
 import xarray as xr
+from cubes import cube
 from numpy.typing import NDArray
 
 from rsmonitor.errors import SourceError
@@ -104,6 +105,16 @@ class Landscape:
             dies_at=dies_at,
         )
 
+    def cube(self) -> xr.Dataset:
+        """Give the same as a cube of digital numbers, ready to be written."""
+        variables: dict[str, NDArray[np.integer]] = {
+            band: np.rint(self.reflectance[:, i] * 10_000).astype(np.uint16)
+            for i, band in enumerate(BANDS)
+        }
+        variables["SCL"] = self.scl.copy()
+        times = [f"{time:%Y-%m-%dT%H:%M:%S}" for time in self.times]
+        return cube(variables, times=times)
+
     def clouded(self, looks: Iterable[int]) -> "Landscape":
         """Draw a cloud over whole looks."""
         scl = self.scl.copy()
@@ -148,8 +159,8 @@ class Archive(MemorySource):
 
 
 @cache
-def landscape(seed: int = 0, *, opening: bool = True) -> Landscape:
-    """Grow a forest over four years, with clouds, and open it once."""
+def landscape(seed: int = 0, *, opened: int | None = OPENED) -> Landscape:
+    """Grow a forest over four years, with clouds, and open it at one look, if any."""
     random = np.random.default_rng(seed)
     times = tuple(FIRST + EVERY * i for i in range(LOOKS))
     shape = (HEIGHT, WIDTH)
@@ -161,7 +172,7 @@ def landscape(seed: int = 0, *, opening: bool = True) -> Landscape:
         summer = -np.cos(2 * np.pi * (time - FIRST).days / 365.25)
         cover = FOREST * (1 + LEAVES * summer)
         scene = cover[:, None, None] * stand
-        if opening and i >= OPENED:
+        if opened is not None and i >= opened:
             scene[:, *SPOT] = SOIL[:, None, None]
         noise = random.uniform(-1, 1, scene.shape).astype(np.float32)
         reflectance[i] = scene * (1 + 0.04 * noise)
@@ -277,8 +288,8 @@ def outputs(result: RunResult) -> Mapping[str, bytes]:
             for name, values in dataset.data_vars.items()
         },
         **{
-            "last_clear": values.to_numpy().tobytes()
-            for values in result.last_clear.values()
+            f"last_clear {grid_id}": values.to_numpy().tobytes()
+            for grid_id, values in result.last_clear.items()
         },
     }
 

@@ -1,13 +1,20 @@
 """The command line: parse, call, print. No arithmetic, and nothing heavy at start."""
 
 import sys
+import warnings
+from typing import Any, Final
 
-import click
 import typer
 
 from rsmonitor import __version__
 from rsmonitor.cli import audit, detect, scheduled, survey
 from rsmonitor.errors import EXIT_INTERRUPTED, EXIT_USAGE, RsmonitorError
+
+# typer brings a click of its own, or uses the one that is installed
+_COMPLAINT: Final[Any] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+"""What is raised where the usage is wrong."""
 
 app = typer.Typer(
     name="rsmonitor",
@@ -64,22 +71,23 @@ def main() -> None:
         Always; 0 done, 1 done in part, 2 usage, 3 bad input, 4 busy, 5 unreachable,
         130 interrupted.
     """
+    # what an interrupt inside zarr leaves behind is no news to anybody
+    warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
     try:
         code = app(standalone_mode=False)
-    except click.exceptions.UsageError as error:
-        error.show()
-        sys.exit(EXIT_USAGE)
-    except click.ClickException as error:
+    except _COMPLAINT as error:
         error.show()
         sys.exit(EXIT_USAGE)
     except RsmonitorError as error:
         typer.echo(f"rsmonitor: {error}", err=True)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
+        code = EXIT_INTERRUPTED
+    # some versions of typer raise, others give the code
+    if code == EXIT_INTERRUPTED:
         typer.echo(
             "rsmonitor: interrupted. Nothing is half-written; the same command goes "
             "on where it stopped",
             err=True,
         )
-        sys.exit(EXIT_INTERRUPTED)
     sys.exit(code or 0)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rsmonitor.errors import EXIT_BAD_INPUT, EXIT_DONE
+from rsmonitor.errors import EXIT_BAD_INPUT, EXIT_DONE, StoreError
 
 
 def verify(
@@ -19,14 +19,12 @@ def verify(
     Example: rsmonitor verify configs/demo.toml
     """
     from rsmonitor.config import read_settings
-    from rsmonitor.errors import StoreError
     from rsmonitor.io.stores.ledger import SqliteLedger
 
     settings = read_settings(config)
     work = settings.path(settings.run.work)
     path = work / "ledger.sqlite"
-    if not path.exists():
-        raise StoreError(f"{path} does not exist: no run has been committed there")
+    _require_there(path)
     ledger = SqliteLedger(path, locks=work / "locks")
     problems = ledger.verify()
     for problem in problems:
@@ -34,3 +32,9 @@ def verify(
     seq, head = ledger.head()
     typer.echo(f"{seq} events, head {head}")
     return EXIT_BAD_INPUT if problems else EXIT_DONE
+
+
+def _require_there(ledger: Path) -> None:
+    """Refuse a ledger that was never begun, which would read as an empty one."""
+    if not ledger.exists():
+        raise StoreError(f"{ledger} does not exist: no run has been committed there")

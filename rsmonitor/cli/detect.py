@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from rsmonitor.cli.terminal import Watcher, list_files, say, say_refused, summarise
+from rsmonitor.cli.terminal import (
+    Watcher,
+    list_files,
+    naming,
+    say,
+    say_refused,
+    summarise,
+)
 from rsmonitor.errors import EXIT_DONE, EXIT_PARTIAL
 
 
@@ -53,15 +60,15 @@ def detect(
     """
     from rsmonitor.wiring import cube_settings, detect_once
 
-    settings = cube_settings(
-        cubes,
-        out,
-        history_until=history_until.date() if history_until else None,
-        licences=licences or [],
-        scale=scale,
-        offset=offset,
-    )
-    with Watcher() as watcher:
+    with naming(cubes), Watcher() as watcher:
+        settings = cube_settings(
+            cubes,
+            out,
+            history_until=history_until.date() if history_until else None,
+            licences=licences or [],
+            scale=scale,
+            offset=offset,
+        )
         outcome, notes, refused = detect_once(settings, out, progress=watcher)
     say([*notes, *outcome.notes])
     failed = [f"{r.product_id}: {r.reason}" for r in outcome.refused]

@@ -3,18 +3,22 @@
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rsmonitor.cli.terminal import (
     Watcher,
     list_files,
+    naming,
     say,
     say_refused,
     summarise,
 )
-from rsmonitor.errors import EXIT_DONE, EXIT_PARTIAL
+from rsmonitor.errors import EXIT_DONE, EXIT_PARTIAL, SettingsError
+
+if TYPE_CHECKING:
+    from rsmonitor.config import Settings
 
 
 def run(
@@ -47,19 +51,18 @@ def run(
     Example: rsmonitor run configs/demo.toml --until 2019-07-01
     """
     from rsmonitor.config import read_settings
-    from rsmonitor.errors import SettingsError
     from rsmonitor.io.foundation.clock import SystemClock
     from rsmonitor.pipeline import run as run_week
     from rsmonitor.wiring import last_whole_week, open_office
 
     settings = read_settings(config)
-    if district is not None and district != settings.district.code:
-        raise SettingsError(
-            f"{config}: district.code is {settings.district.code!r}, asked for was "
-            f"{district!r}"
-        )
+    _require_district(settings, district, config)
     week = last_whole_week(until.date() if until else None, SystemClock())
-    with Watcher() as watcher, open_office(settings, progress=watcher) as office:
+    with (
+        naming([config]),
+        Watcher() as watcher,
+        open_office(settings, progress=watcher) as office,
+    ):
         say(office.notes)
         say_refused(office.refused)
         if dry_run:
@@ -76,7 +79,10 @@ def run(
     say_refused([f"{r.product_id}: {r.reason}" for r in outcome.refused])
     if outcome.result is None:
         typer.echo(f"week {week} was done before; nothing changed")
-    summarise(folder)
+    if folder.is_dir():
+        summarise(folder)
+    else:
+        typer.echo(f"its outputs are no longer kept: {folder}")
     typer.echo(f"outputs: {settings.path(settings.run.out) / 'latest'}")
     return EXIT_PARTIAL if outcome.refused or office.refused else EXIT_DONE
 
@@ -114,3 +120,12 @@ def demo(
     list_files(out)
     typer.echo(f"time: {time.monotonic() - started:.1f} s")
     return EXIT_PARTIAL if done.refused else EXIT_DONE
+
+
+def _require_district(settings: "Settings", district: str | None, file: Path) -> None:
+    """Refuse settings of another district than the one that was asked for."""
+    if district is not None and district != settings.district.code:
+        raise SettingsError(
+            f"{file}: district.code is {settings.district.code!r}, asked for was "
+            f"{district!r}"
+        )

@@ -1,15 +1,18 @@
 """What a person sees while a command works, and when it is done."""
 
+import contextlib
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import typer
+
+from rsmonitor.errors import ContractError, HistoryError, SourceError
 
 QUIET_SECONDS = 5.0
 """Without a terminal, progress is a line about this often."""
@@ -154,11 +157,45 @@ def list_files(folder: Path) -> None:
     Parameters
     ----------
     folder : Path
-        Their folder.
+        Their folder, with its ``manifest.json``; whatever else lies there is not ours.
     """
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            typer.echo(f"  {path}  ({path.stat().st_size / 1024:.0f} kB)")
+    manifest = folder / "manifest.json"
+    for name in sorted([*json.loads(manifest.read_bytes())["files"], manifest.name]):
+        path = folder / name
+        typer.echo(f"  {path}  ({path.stat().st_size / 1024:.0f} kB)")
+
+
+@contextlib.contextmanager
+def naming(files: Sequence[Path]) -> Iterator[None]:
+    """
+    Name files in what is refused: the rooms behind the sources know none.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        What the user gave.
+
+    Yields
+    ------
+    None
+        To the work.
+
+    Raises
+    ------
+    SourceError
+        With the names, if no file was named.
+    HistoryError
+        The same.
+    ContractError
+        The same; a setting that only the stages understand ends so.
+    """
+    try:
+        yield
+    except (SourceError, HistoryError, ContractError) as error:
+        if any(file.name in str(error) for file in files):
+            raise
+        names = ", ".join(map(str, files))
+        raise type(error)(f"{names}: {error}") from error
 
 
 def _properties(path: Path) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ State and outputs are written where no reader looks; then one transaction of the
 makes all of it true. A run that dies at any moment leaves the world as it was.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -13,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from rsmonitor.errors import StoreError
+from rsmonitor.errors import OutputError, StoreError
 from rsmonitor.pipeline.detection import Detected, detect
 from rsmonitor.pipeline.job import Doors, Job, Outcome, Refused
 from rsmonitor.pipeline.looks import day_of
@@ -81,20 +82,20 @@ def run(job: Job, doors: Doors, *, week: IsoWeek) -> Outcome:
     partition = job.partition(week)
     with doors.ledger.lock(job.district.code):
         records = doors.ledger.runs(job.district.code)
+        done = [record for record in records if record.run_id == partition.run_id]
         if records:
-            # a run may have died between its commit and this
-            doors.sink.publish(records[-1].location)
-        for record in records:
-            if record.run_id == partition.run_id:
-                return Outcome(
-                    partition=partition, result=None, location=record.location
-                )
-            if record.week > week:
-                raise StoreError(
-                    f"district {job.district.code} has been run up to {record.week}; "
-                    f"week {week} is behind it. To compute that week alone, use "
-                    "another work folder (run.work)"
-                )
+            # what somebody took away is lost only to who asks for that very run
+            with contextlib.suppress(*() if done else (OutputError,)):
+                # a run may have died between its commit and this
+                doors.sink.publish(records[-1].location)
+        if done:
+            return Outcome(partition=partition, result=None, location=done[0].location)
+        if records and records[-1].week > week:
+            raise StoreError(
+                f"district {job.district.code} has been run up to {records[-1].week}; "
+                f"week {week} is behind it. To compute that week alone, use "
+                "another work folder (run.work)"
+            )
         return _compute(job, doors, partition)
 
 

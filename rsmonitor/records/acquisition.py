@@ -29,7 +29,7 @@ class AcquisitionKey:
     """Start of the datatake, timezone-aware UTC."""
 
     def __post_init__(self) -> None:
-        if not PLATFORM.match(self.platform):
+        if not PLATFORM.fullmatch(self.platform):
             raise ContractError(
                 f"platform must be S2 and a letter, or 'unknown', got {self.platform!r}"
             )
@@ -59,7 +59,7 @@ class Product:
         _require_utc("Product.sensed_at", self.sensed_at)
         if not self.product_id:
             raise ContractError("Product.product_id is empty")
-        if self.processing_baseline is not None and not PROCESSING_BASELINE.match(
+        if self.processing_baseline is not None and not PROCESSING_BASELINE.fullmatch(
             self.processing_baseline
         ):
             raise ContractError(

@@ -58,7 +58,7 @@ class Alert:
     """True in the demo."""
 
     def __post_init__(self) -> None:
-        if not ALERT_ID.match(self.alert_id):
+        if not ALERT_ID.fullmatch(self.alert_id):
             raise ContractError(
                 f"alert_id must match {ALERT_ID.pattern}, got {self.alert_id!r}"
             )

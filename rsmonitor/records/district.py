@@ -30,7 +30,7 @@ class District:
     """GB/T 2260 codes of the counties that alerts of this district may name."""
 
     def __post_init__(self) -> None:
-        if not IDENTIFIER.match(self.code):
+        if not IDENTIFIER.fullmatch(self.code):
             raise ContractError(
                 f"District.code must match {IDENTIFIER.pattern}, got {self.code!r}"
             )

@@ -64,7 +64,7 @@ class Grid:
                 "Grid pixel size must be positive, got "
                 f"{self.pixel_width} x {self.pixel_height}"
             )
-        if self.mgrs_tile is not None and not MGRS_TILE.match(self.mgrs_tile):
+        if self.mgrs_tile is not None and not MGRS_TILE.fullmatch(self.mgrs_tile):
             raise ContractError(
                 f"mgrs_tile must be five characters such as 31TCJ, got {self.mgrs_tile}"
             )

@@ -65,7 +65,7 @@ class Site:
     """The older site that it became part of."""
 
     def __post_init__(self) -> None:
-        if not SITE_ID.match(self.site_id):
+        if not SITE_ID.fullmatch(self.site_id):
             raise ContractError(
                 f"site_id must match {SITE_ID.pattern}, got {self.site_id!r}"
             )

@@ -50,10 +50,10 @@ def without_edges(
     graded = tier > 0
     y, x = np.mgrid[-pixels : pixels + 1, -pixels : pixels + 1]
     disk = y * y + x * x <= (pixels + 0.5) ** 2
-    strongest = ndimage.maximum_filter(
-        np.where(graded, strength, 0), footprint=disk, mode="constant"
-    )
-    weak = graded & (strength < share * strongest)
+    # greener than before is no change, and no reason to take ground without a rim
+    changed = np.where(graded, np.maximum(strength, 0), 0)
+    strongest = ndimage.maximum_filter(changed, footprint=disk, mode="constant")
+    weak = graded & (changed < share * strongest)
     outside = ~graded
     for _ in range(pixels):
         reached = ndimage.binary_dilation(outside, structure=np.ones((3, 3)))

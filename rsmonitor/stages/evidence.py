@@ -96,7 +96,10 @@ def residuals(
     result = np.empty_like(values)
     for k in range(n_index):
         coefficients = reference[k * per_index : k * per_index + per_index - 1]
-        predicted = np.tensordot(terms, coefficients.astype(np.float32), axes=1)
+        # Term by term: how BLAS rounds a sum depends on the shape of the block.
+        predicted = np.zeros(values.shape[1:], dtype=np.float32)
+        for term, coefficient in zip(terms, coefficients, strict=True):
+            predicted += term * coefficient
         result[k] = values[k] - predicted / np.float32(REFERENCE_SCALE)
     result[:, ~monitored] = np.nan
     return result
@@ -267,15 +270,16 @@ def update(
     )
     before = plane["score"].astype(np.float64) / SCORE_SCALE
     score = np.clip(before + np.where(seen, ratio, 0.0), 0.0, parameters.cap)
+    # as stored, so that what rounds to nothing starts nothing
+    score = np.rint(score * SCORE_SCALE) / SCORE_SCALE
     unconfirmed = seen & (plane["confirmed"] == 0)
 
     starts = unconfirmed & (before == 0) & (score > 0)
     plane["began_after"][starts] = plane["last_clear"][starts]
     plane["first_seen"][starts] = day
-    for departure in after[len(EVIDENCE_PLANES) :]:
-        departure[starts] = DEPARTURE_ZERO
-
     ends = unconfirmed & (score == 0)
+    for departure in after[len(EVIDENCE_PLANES) :]:
+        departure[starts | ends] = DEPARTURE_ZERO
     for name in ("began_after", "first_seen", "last_seen", "looks_since"):
         plane[name][ends] = 0
 
@@ -285,7 +289,7 @@ def update(
     _track_departures(after, departures, disturbed)
 
     plane["confirmed"][unconfirmed & (score >= parameters.high)] = day
-    plane["score"][seen] = np.rint(score[seen] * SCORE_SCALE).astype(np.uint16)
+    plane["score"][seen] = (score[seen] * SCORE_SCALE).astype(np.uint16)
     plane["last_clear"][seen] = day
     plane["n_clear"][seen] += plane["n_clear"][seen] < FULL
     return after

@@ -33,6 +33,8 @@ MAD_TO_SIGMA: Final = 1.4826
 """Median absolute deviation of a normal distribution to its standard deviation."""
 LEAST_COMBINED: Final = 0.05
 """Indices never agree so well that their mean scatters less than this."""
+LEAST_RIDGE: Final = 1e-9
+"""Too small to move a coefficient, large enough to be solved with."""
 LEAST_SPREAD: Final = 0.001
 """Below this a spread is rounding, not scatter."""
 
@@ -190,9 +192,10 @@ def scene_norm(
         offset = _row_median(y)
         residual = np.empty_like(y)
         scatter = np.empty(n_pixel, dtype=np.float64)
+        looks = np.empty(n_pixel, dtype=np.int64)
         # Two rounds: the first offsets still hold which pixels happened to be clear.
         for _ in range(2):
-            coefficients, scatter, _ = robust_fit(
+            coefficients, scatter, looks = robust_fit(
                 y - offset[:, None], terms, parameters
             )
             residual = y - offset[:, None] - terms @ coefficients
@@ -201,7 +204,9 @@ def scene_norm(
         scene_spread = MAD_TO_SIGMA * _row_median(np.abs(residual))
         offsets[:, k] = offset
         spread[k] = max(float(np.nanmedian(scene_spread)), LEAST_SPREAD)
-        floor[k] = max(float(np.nanmedian(scatter)), LEAST_SPREAD)
+        # Few looks are fitted too well to say how much a pixel scatters.
+        fitted = looks >= min(parameters.min_looks, int(looks.max()))
+        floor[k] = max(float(np.median(scatter[fitted])), LEAST_SPREAD)
         noise = scene_noise(scene_spread, spread[k])
         scale = np.maximum(scatter, floor[k])[None, :] * noise[:, None]
         standardised += weights[k] * residual / scale
@@ -313,7 +318,9 @@ def robust_fit(
     looks = seen.sum(axis=0)
     n_pixel, n_terms = y.shape[1], terms.shape[1]
     products = (terms[:, :, None] * terms[:, None, :]).reshape(len(terms), -1)
-    ridge = np.diag([1e-9] + [parameters.ridge] * (n_terms - 1))
+    # a pixel with fewer looks than terms still has one solution
+    least = max(parameters.ridge, LEAST_RIDGE)
+    ridge = np.diag([LEAST_RIDGE] + [least] * (n_terms - 1))
     weight = seen.astype(np.float64)
     coefficients = np.zeros((n_terms, n_pixel))
     spread = np.full(n_pixel, LEAST_SPREAD)

@@ -88,7 +88,8 @@ def _negative_bare_soil(
     swir: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Bare soil index with its sign turned."""
-    return normalized_difference(nir + blue, swir + red)
+    with np.errstate(invalid="ignore"):  # infinite where not measured
+        return normalized_difference(nir + blue, swir + red)
 
 
 def _negative_log_red(red: NDArray[np.float32]) -> NDArray[np.float32]:

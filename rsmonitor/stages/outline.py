@@ -219,7 +219,6 @@ def _disturbance(
         for group in groups
     )
     first = cut["first_seen"][groups[0]]
-    confirmed = cut["confirmed"][inside]
     began_by = _day(first.min())
     anchor = np.argwhere(groups[0] & (cut["first_seen"] == first.min()))[0]
     last_seen = max(_day(cut["last_seen"][inside].max()), began_by)
@@ -233,7 +232,11 @@ def _disturbance(
         began_after=_earliest(cut["began_after"][groups[0]], first.min()),
         began_by=began_by,
         # confirmed as an object: when enough of its pixels were
-        confirmed=_nth_day(confirmed, parameters.min_pixels),
+        confirmed=(
+            _nth_day(cut["confirmed"][inside], parameters.min_pixels)
+            if tier is Tier.HIGH
+            else None
+        ),
         last_seen=last_seen,
         last_clear=max(_day(cut["last_clear"][inside].max()), last_seen),
         clear_looks_since=int(np.median(cut["looks_since"][inside])),

@@ -1,5 +1,6 @@
 """Scheduled runs over a small forest: what is said, to whom, and what is kept."""
 
+import json
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -37,7 +38,7 @@ from rsmonitor.pipeline.pictures import LOOKS as LOOKS_OF_PICTURE
 from rsmonitor.pipeline.pictures import before_and_after
 from rsmonitor.records.event import EventKind
 from rsmonitor.records.licence import Licence, LicenceKind
-from rsmonitor.records.rasters import Tier
+from rsmonitor.records.rasters import Scl, Tier
 from rsmonitor.records.run import RunResult
 from rsmonitor.records.site import SiteState
 from rsmonitor.records.verdict import Category
@@ -75,7 +76,9 @@ def test_the_opening_is_found_where_and_when_it_was_made() -> None:
     assert not alert.invented_licences
 
 
-def test_the_first_look_alone_raises_no_alarm_and_the_next_ones_raise_the_tier() -> None:
+def test_the_first_look_alone_raises_no_alarm_and_the_next_ones_raise_the_tier() -> (
+    None
+):
     desk, source = Desk.new(), landscape().source()
     tiers = []
     for look in range(OPENED, OPENED + 4):
@@ -93,7 +96,7 @@ def test_the_first_look_alone_raises_no_alarm_and_the_next_ones_raise_the_tier()
 
 def test_a_forest_that_nothing_happens_to_raises_no_alarm() -> None:
     desk = Desk.new()
-    desk.run_all(landscape(opening=False).source(), monitored_weeks())
+    desk.run_all(landscape(opened=None).source(), monitored_weeks())
     assert desk.shown.sites == ()
     assert desk.shown.alerts == ()
     (evidence,) = desk.shown.evidence.values()
@@ -115,6 +118,14 @@ def test_an_alert_names_the_looks_that_decided() -> None:
     assert alert.provenance.settings_digest == desk.digest
 
 
+def test_the_last_look_of_the_history_can_be_the_one_that_decided() -> None:
+    desk, forest = Desk.new(), landscape(opened=31)
+    desk.run(forest.source(), week_of(LAST))
+    (alert,) = desk.shown.alerts
+    assert alert.site.latest.disturbance.began_after == forest.times[30].date()
+    assert any(f"{forest.times[30]:%Y%m%d}" in s for s in alert.provenance.scenes)
+
+
 def test_a_licence_changes_verdicts_and_never_sites() -> None:
     licence = Licence(
         licence_id="C3600002018",
@@ -130,12 +141,14 @@ def test_a_licence_changes_verdicts_and_never_sites() -> None:
     free, licensed = Desk.new(), Desk.new(register=MemoryRegister([licence]))
     for desk in (free, licensed):
         desk.run(landscape().source(), week_of(LAST))
-    assert outputs(free.shown)["disturbances"] == outputs(licensed.shown)["disturbances"]
+    assert (
+        outputs(free.shown)["disturbances"] == outputs(licensed.shown)["disturbances"]
+    )
     assert len(free.shown.alerts) == 1
     assert licensed.shown.alerts == ()
 
 
-# --------------------------------------------------------------------- looks that differ
+# -------------------------------------------------------------------- looks that differ
 
 
 def test_a_late_look_starts_the_evidence_again_and_keeps_the_id() -> None:
@@ -222,6 +235,26 @@ def test_under_cloud_nothing_is_said_and_the_coverage_says_why() -> None:
     assert coverage.median_days_since_clear >= since
     (evidence,) = desk.shown.evidence.values()
     assert not evidence["n_clear"].to_numpy().any()
+    # a look that showed nothing was looked at, and is not looked at again
+    applied = [
+        json.loads(event.body)
+        for event in desk.ledger.events()
+        if event.kind == EventKind.APPLIED
+    ]
+    assert [len(body["unusable"]) for body in applied] == [1] * len(applied)
+    assert [body["replayed"] for body in applied] == [True, *[False] * 28]
+
+
+def test_what_was_not_seen_is_not_dated() -> None:
+    desk, forest = Desk.new(), landscape()
+    cloudy = [(forest.scl[i] == Scl.CLOUD_HIGH).any() for i in range(31)]
+    look = max(i for i in range(31) if cloudy[i])
+    desk.run(forest.clouded(range(look + 1, LOOKS)).source(), week_of(LAST))
+    (last_clear,) = desk.shown.last_clear.values()
+    days = last_clear.to_numpy().astype("datetime64[D]")
+    assert days.max() == np.datetime64(forest.times[look].date())
+    # what lay under a cloud then was seen before
+    assert (days[forest.scl[look] == Scl.CLOUD_HIGH] < days.max()).all()
 
 
 def test_a_cloudy_month_delays_an_alert_and_does_not_prevent_it() -> None:
@@ -410,10 +443,11 @@ def test_pictures_are_of_one_season_before_and_after_the_opening() -> None:
     season = np.median([day.timetuple().tm_yday for day in after.days])
     for day in before.days:
         assert abs(day.timetuple().tm_yday - season) <= 366 / 8
-    red_before, red_after = before.rgb[..., 0], after.rgb[..., 0]
+    red_before, red_after = before.rgb[..., 1], after.rgb[..., 1]
     assert red_after[SPOT].mean() > 1.5 * red_after[:5].mean()
     assert red_before[SPOT].mean() == pytest.approx(red_before[:5].mean(), rel=0.1)
-    assert not before.true_colour  # there is no B02
+    # there is no B02: near infrared is shown as red, and red as green
+    assert not before.true_colour
 
 
 def test_a_picture_passes_over_what_cannot_be_read() -> None:

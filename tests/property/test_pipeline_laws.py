@@ -12,7 +12,7 @@ from rsmonitor.io.stores.codec import encode_text
 from rsmonitor.records.run import RunResult
 
 # An example is one pipeline run or several; `make fuzz` has more patience.
-few = settings(max_examples=max(1, settings.default.max_examples // 10))
+few = settings(max_examples=max(1, settings.default.max_examples // 16))
 
 FIRST_MONITORED = 31
 LAST = LOOKS - 1
@@ -34,9 +34,7 @@ def undisturbed(seed: int) -> Desk:
 def evidence(result: RunResult) -> Mapping[str, bytes]:
     """Give what a run tells apart from who has heard of it before."""
     told = outputs(result)
-    return {
-        name: told[name] for name in told if name not in {"alerts", "disturbances"}
-    }
+    return {name: told[name] for name in told if name not in {"alerts", "disturbances"}}
 
 
 def site_ids(desk: Desk) -> set[str]:
