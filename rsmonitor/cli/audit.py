@@ -18,10 +18,10 @@ def verify(
 
     Example: rsmonitor verify configs/demo.toml
     """
-    from rsmonitor.config import read_settings
+    from rsmonitor.config import read_districts
     from rsmonitor.io.stores.ledger import SqliteLedger
 
-    settings = read_settings(config)
+    settings = read_districts(config)[0]  # all districts share one ledger
     work = settings.path(settings.run.work)
     path = work / "ledger.sqlite"
     _require_there(path)

@@ -15,10 +15,11 @@ from rsmonitor.cli.terminal import (
     say_refused,
     summarise,
 )
-from rsmonitor.errors import EXIT_DONE, EXIT_PARTIAL, SettingsError
+from rsmonitor.errors import EXIT_DONE, EXIT_PARTIAL, RsmonitorError
 
 if TYPE_CHECKING:
     from rsmonitor.config import Settings
+    from rsmonitor.records.week import IsoWeek
 
 
 def run(
@@ -32,7 +33,7 @@ def run(
     ] = None,
     district: Annotated[
         str | None,
-        typer.Option(help="Refuse to run if the settings are of another district."),
+        typer.Option(help="Only this district of the file."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and stop.")
@@ -50,14 +51,36 @@ def run(
 
     Example: rsmonitor run configs/demo.toml --until 2019-07-01
     """
-    from rsmonitor.config import read_settings
+    from rsmonitor.config import read_districts
     from rsmonitor.io.foundation.clock import SystemClock
-    from rsmonitor.pipeline import run as run_week
-    from rsmonitor.wiring import last_whole_week, open_office
+    from rsmonitor.wiring import last_whole_week
 
-    settings = read_settings(config)
-    _require_district(settings, district, config)
     week = last_whole_week(until.date() if until else None, SystemClock())
+    offices = read_districts(config, district)
+    codes = []
+    for settings in offices:
+        if len(offices) > 1:
+            typer.echo(f"district {settings.district.code}:")
+        try:
+            codes.append(_run_one(config, settings, week, dry_run=dry_run))
+        except RsmonitorError as error:
+            if len(offices) == 1:
+                raise
+            # one district's trouble is not the others'
+            typer.echo(f"rsmonitor: {settings.district.code}: {error}", err=True)
+            codes.append(error.exit_code)
+    if len(set(codes)) == 1:
+        return codes[0]
+    return EXIT_PARTIAL
+
+
+def _run_one(
+    config: Path, settings: "Settings", week: "IsoWeek", *, dry_run: bool
+) -> int:
+    """Do the job of one district, and say what came of it."""
+    from rsmonitor.pipeline import run as run_week
+    from rsmonitor.wiring import open_office
+
     with (
         naming([config]),
         Watcher() as watcher,
@@ -120,12 +143,3 @@ def demo(
     list_files(out)
     typer.echo(f"time: {time.monotonic() - started:.1f} s")
     return EXIT_PARTIAL if done.refused else EXIT_DONE
-
-
-def _require_district(settings: "Settings", district: str | None, file: Path) -> None:
-    """Refuse settings of another district than the one that was asked for."""
-    if district is not None and district != settings.district.code:
-        raise SettingsError(
-            f"{file}: district.code is {settings.district.code!r}, asked for was "
-            f"{district!r}"
-        )

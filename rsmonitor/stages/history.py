@@ -265,14 +265,19 @@ def fit_reference(
     usable = np.isfinite(offsets.sum(axis=1))[:, None, None]
     seen = np.isfinite(values).all(axis=1) & usable
     looks = seen.sum(axis=0)
-    for k in range(n_index):
-        y = np.where(seen, values[:, k] - offsets[:, k, None, None], np.nan)
-        coefficients, scatter, _ = robust_fit(y.reshape(n_time, -1), terms, parameters)
-        planes = reference[k * planes_per_index : (k + 1) * planes_per_index]
-        planes[:n_terms] = quantised(coefficients).reshape(n_terms, height, width)
-        planes[n_terms] = quantised(scatter).reshape(height, width)
+    enough = looks >= parameters.min_looks
+    reference[:-1] = REFERENCE_FILL
     reference[-1] = np.minimum(looks, np.iinfo(np.int16).max)
-    reference[:-1, looks < parameters.min_looks] = REFERENCE_FILL
+    if not enough.any():
+        return reference
+    for k in range(n_index):
+        # pixels that will not be monitored are not worth a fit
+        series = values[:, k, enough] - offsets[:, k, None]
+        y = np.where(seen[:, enough], series, np.nan)
+        coefficients, scatter, _ = robust_fit(y, terms, parameters)
+        planes = reference[k * planes_per_index : (k + 1) * planes_per_index]
+        planes[:n_terms, enough] = quantised(coefficients)
+        planes[n_terms, enough] = quantised(scatter)
     return reference
 
 
