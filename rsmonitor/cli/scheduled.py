@@ -98,8 +98,16 @@ def _run_one(
             return EXIT_DONE
         outcome = run_week(office.job, office.doors, week=week)
         folder = settings.path(settings.run.out) / "runs" / outcome.location
+        fetched, units = office.spent()
     say(outcome.notes)
     say_refused([f"{r.product_id}: {r.reason}" for r in outcome.refused])
+    if outcome.result is not None:
+        typer.echo(
+            f"scenes: {outcome.found} found, {len(outcome.result.products)} used, "
+            f"{len(outcome.unusable)} without enough clear ground, "
+            f"{len(outcome.refused)} refused; {fetched / 1e6:.1f} MB fetched"
+            + ("" if units is None else f", {units:.1f} processing units")
+        )
     if outcome.result is None:
         typer.echo(f"week {week} was done before; nothing changed")
     if folder.is_dir():

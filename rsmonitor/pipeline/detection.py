@@ -78,6 +78,9 @@ class Detected:
     unusable: tuple[Product, ...]
     """Looks that showed too little ground to be judged; recorded, not tried again."""
 
+    found: int
+    """Looks that the source knows up to the end of the week."""
+
     pointers: tuple[SlotPointer, ...]
     """Slots that this run wrote."""
 
@@ -166,8 +169,9 @@ def detect(
     """
     looks = Looks(doors.source, grid, job.parameters)
     work = _Work(job, doors, partition, grid, looks)
+    found = doors.source.find(grid, until=partition.week.end)
     todo = plan(
-        doors.source.find(grid, until=partition.week.end),
+        found,
         [
             product
             for product in doors.ledger.applied(partition.line)
@@ -213,6 +217,7 @@ def detect(
         plan=replace(todo, past=work.usable(todo.past)),
         applied=tuple(applied),
         unusable=tuple(unusable),
+        found=len(found),
         pointers=tuple(work.written),
         notes=work.notes,
     )

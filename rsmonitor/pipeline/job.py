@@ -119,6 +119,12 @@ class Outcome:
     location: str
     """Where the outputs are, in the sink's terms."""
 
+    found: int = 0
+    """Scenes up to the end of the week that the source knows, history included."""
+
+    unusable: tuple[str, ...] = ()
+    """Scenes that showed too little ground to be judged; not tried again."""
+
     refused: tuple[Refused, ...] = ()
     """Scenes that failed; they are tried again next time."""
 

@@ -186,6 +186,8 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
         partition=partition,
         result=result,
         location=location,
+        found=sum(d.found for d in detections),
+        unusable=tuple(p.product_id for d in detections for p in d.unusable),
         refused=tuple(refused),
         notes=tuple(notes),
     )

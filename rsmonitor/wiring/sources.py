@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NoReturn
 
+from shapely import MultiPolygon, Polygon
+
 from rsmonitor.config import Settings, SourceSettings
 from rsmonitor.errors import ContractError, SettingsError, SourceUnreachableError
 from rsmonitor.interfaces import SceneArchive, SceneSource
 from rsmonitor.io.borders.areas import read_cells
+from rsmonitor.io.borders.geojson import read_borders
 from rsmonitor.io.sources.cube import CubeSource
 from rsmonitor.io.sources.folder import FolderArchive
 from rsmonitor.io.sources.package import locate
@@ -21,7 +24,7 @@ from rsmonitor.records.grid import Grid
 from rsmonitor.records.licence import SHANGHAI
 from rsmonitor.records.offer import Numbers, Offer, TileWindow
 from rsmonitor.stages.indices import INDICES
-from rsmonitor.stages.tiling import grids, parse_cell
+from rsmonitor.stages.tiling import cover, grids, parse_cell
 
 PICTURE_BANDS: Final = ("B02", "B03", "B04")
 """Bands that maps are drawn of and snow is known by, beside those of the indices."""
@@ -174,9 +177,11 @@ def area_of(settings: Settings) -> tuple[Grid, ...]:
         If neither cells nor a file of areas is named, or a cell is none.
     """
     source = settings.source
+    if source.border and not source.cells:
+        return grids(cover(_border(settings, source.border)))
     names = source.cells
     if not names:
-        area = settings.path(_needed(source.area, "area (or cells)"))
+        area = settings.path(_needed(source.area, "area"))
         names = read_cells(area, settings.district.code)
     try:
         return grids(parse_cell(name) for name in names)
@@ -222,6 +227,19 @@ def bands_of(settings: Settings) -> tuple[str, ...]:
         for band in INDICES[name].bands
     }
     return tuple(sorted({*needed, *PICTURE_BANDS, "B11"}))
+
+
+def _border(settings: Settings, file: str) -> Polygon | MultiPolygon:
+    """Read the district's own border."""
+    path = settings.path(file)
+    code = settings.district.code
+    counties = {county.code: county for county in read_borders(path)}
+    if code not in counties:
+        raise SettingsError(
+            f"{path}: has no border of {code} (district.code); it has "
+            f"{', '.join(counties) or 'none'}"
+        )
+    return counties[code].geometry
 
 
 class _Offline:

@@ -132,6 +132,18 @@ class ArchiveScenes:
         self._cells: OrderedDict[tuple[str, TileWindow], Measured] = OrderedDict()
         self._guard = threading.Lock()
         self._checking: dict[tuple[str, Product], threading.Lock] = {}
+        self._fetched_bytes = 0
+
+    @property
+    def archive(self) -> SceneArchive:
+        """Who has the scenes."""
+        return self._archive
+
+    @property
+    def fetched_bytes(self) -> int:
+        """Bytes of numbers that the archive was asked for, and not the cache."""
+        with self._guard:
+            return self._fetched_bytes
 
     @property
     def name(self) -> str:
@@ -364,7 +376,7 @@ class ArchiveScenes:
                 offer,
                 cell,
                 self._bands,
-                lambda: self._archive.fetch(offer, cell, self._bands),
+                lambda: self._asked(offer, cell),
             )
         except (SourceError, OSError) as error:
             reason = redact(str(error))
@@ -380,6 +392,14 @@ class ArchiveScenes:
                 f"{cell.col + cell.width}: {reason} (failed {attempts} "
                 f"{'time' if attempts == 1 else 'times'}; will be tried again)"
             ) from error
+
+    def _asked(self, offer: Offer, cell: TileWindow) -> Numbers:
+        """Ask the archive for a cell, and count what it gives."""
+        numbers = self._archive.fetch(offer, cell, self._bands)
+        with self._guard:
+            for part in (numbers.dn_10m, numbers.dn_20m, numbers.scl):
+                self._fetched_bytes += part.nbytes
+        return numbers
 
     def _require_sound(self, look: Acquisition, area: _Area) -> None:
         """Fetch a look whole, and hold it against its metadata, once."""
