@@ -57,21 +57,26 @@ def run(
 
     week = last_whole_week(until.date() if until else None, SystemClock())
     offices = read_districts(config, district)
-    codes = []
-    for settings in offices:
-        if len(offices) > 1:
-            typer.echo(f"district {settings.district.code}:")
-        try:
-            codes.append(_run_one(config, settings, week, dry_run=dry_run))
-        except RsmonitorError as error:
-            if len(offices) == 1:
-                raise
-            # one district's trouble is not the others'
-            typer.echo(f"rsmonitor: {settings.district.code}: {error}", err=True)
-            codes.append(error.exit_code)
-    if len(set(codes)) == 1:
-        return codes[0]
-    return EXIT_PARTIAL
+    codes = {
+        _attempt(config, settings, week, dry_run=dry_run, alone=len(offices) == 1)
+        for settings in offices
+    }
+    return codes.pop() if len(codes) == 1 else EXIT_PARTIAL
+
+
+def _attempt(
+    config: Path, settings: "Settings", week: "IsoWeek", *, dry_run: bool, alone: bool
+) -> int:
+    """Do the job of one district; its trouble is not that of the others."""
+    if not alone:
+        typer.echo(f"district {settings.district.code}:")
+    try:
+        return _run_one(config, settings, week, dry_run=dry_run)
+    except RsmonitorError as error:
+        if alone:
+            raise
+        typer.echo(f"rsmonitor: {settings.district.code}: {error}", err=True)
+        return error.exit_code
 
 
 def _run_one(

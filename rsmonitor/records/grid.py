@@ -113,6 +113,11 @@ class Grid:
         ------
         Block
             Blocks that cover every pixel once.
+
+        Raises
+        ------
+        ContractError
+            If `size` is not positive.
         """
         if size <= 0:
             raise ContractError(f"block size must be positive, got {size}")
@@ -202,6 +207,11 @@ class Block:
         -------
         tuple of slice
             Row slice and column slice.
+
+        Raises
+        ------
+        ContractError
+            If this block is not inside `outer`.
         """
         row, col = self.row - outer.row, self.col - outer.col
         if (

@@ -242,6 +242,11 @@ def planes(state: NDArray[np.uint16]) -> Mapping[str, NDArray[np.uint16]]:
     -------
     Mapping
         Views of the named planes; writing to one writes to the state.
+
+    Raises
+    ------
+    ContractError
+        If the array is not a stack of at least as many planes.
     """
     if state.ndim != 3 or state.shape[0] < len(EVIDENCE_PLANES):  # noqa: PLR2004
         raise ContractError(

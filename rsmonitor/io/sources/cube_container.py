@@ -42,6 +42,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
     ------
     SourceError
         If anything but an error of our own is raised inside.
+    RsmonitorError
+        If an error of our own is raised inside, as it is.
     """
     try:
         yield

@@ -133,6 +133,8 @@ class FolderArchive:
         SourceError
             If a file is missing, damaged or not of this tile; the message names
             product, band and file.
+        ContractError
+            If the window is of another tile than the product.
         """
         product = self._product(offer)
         if window.mgrs_tile != offer.mgrs_tile:

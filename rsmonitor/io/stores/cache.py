@@ -152,6 +152,11 @@ class SceneCache:
         -------
         Numbers or None
             None if it is not kept, or was found damaged, in which case it is removed.
+
+        Raises
+        ------
+        StoreError
+            If a file cannot be read though it may be whole.
         """
         entry = self._entry(offer, window, bands)
         known = _read_json(entry)
@@ -346,6 +351,8 @@ class SceneCache:
         ------
         OutputError
             If something cannot be removed.
+        ContractError
+            If `older_than` is naive.
         """
         if older_than.tzinfo is None:
             raise ContractError(
