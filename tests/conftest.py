@@ -8,6 +8,7 @@ import ipaddress
 import os
 import re
 import shutil
+import signal
 import socket
 from collections import Counter
 from collections.abc import Callable, Generator
@@ -117,6 +118,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # a runner in the background starts us with Ctrl-C ignored, which children inherit
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
     config.pluginmanager.register(Offline(patch), "rsmonitor-offline")
