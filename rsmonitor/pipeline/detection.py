@@ -27,6 +27,9 @@ from rsmonitor.stages.indices import weights
 GRID_BLOCK = "grid"
 """Block id under which a grid's `Norm` is stored, beside those of its blocks."""
 
+MOST_NAMED = 3
+"""Products that a note names; the ledger holds them all."""
+
 State = NDArray[np.uint16]
 Reference = NDArray[np.int16]
 Stored = NDArray[np.uint16] | NDArray[np.int16]
@@ -38,7 +41,10 @@ class Plan:
     """What a run has to do on one grid."""
 
     past: tuple[Product, ...]
-    """Looks of the history."""
+    """Looks of the history: those to fit on, or those that were."""
+
+    late_past: tuple[Product, ...]
+    """Looks of the history that came, or were processed again, after the fit."""
 
     new: tuple[Product, ...]
     """Looks to add to the evidence, oldest first."""
@@ -116,14 +122,17 @@ def plan(
         evidence then starts again from the reference.
     """
     started = [p for p in found if history.start is None or day_of(p) >= history.start]
+    past = tuple(p for p in started if day_of(p) <= history.until)
     monitoring = tuple(p for p in started if day_of(p) > history.until)
     known = {p.key: p for p in applied}
     fresh = tuple(p for p in monitoring if known.get(p.key) != p)
     last = max((p.sensed_at for p in applied), default=None)
     late = last is not None and any(p.sensed_at <= last for p in fresh)
     replays = late or not has_reference
+    fitted = tuple(p for p in applied if day_of(p) <= history.until)
     return Plan(
-        past=tuple(p for p in started if day_of(p) <= history.until),
+        past=fitted if has_reference else past,
+        late_past=tuple(p for p in past if has_reference and known.get(p.key) != p),
         new=monitoring if replays else fresh,
         fits=not has_reference,
         replays=replays,
@@ -219,9 +228,23 @@ def detect(
         unusable=tuple(unusable),
         found=len(found),
         pointers=tuple(work.written),
-        notes=work.notes,
+        notes=(*work.notes, *_late_notes(todo)),
     )
     return detected, tuple(work.refused)
+
+
+def _late_notes(todo: Plan) -> tuple[str, ...]:
+    """Say that the reference does not hold what came after it was fitted."""
+    if not todo.late_past:
+        return ()
+    ids = [product.product_id for product in todo.late_past]
+    shown = ", ".join(ids[:MOST_NAMED]) + (", ..." if len(ids) > MOST_NAMED else "")
+    note = (
+        f"{len(ids)} looks of the history came, or were processed again, after the "
+        f"reference was fitted, and are not in it ({shown}). To fit again, start with "
+        "an empty work folder"
+    )
+    return (note,)
 
 
 class _Work:

@@ -160,7 +160,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
             ),
             finished_at=now,
             pointers=tuple(p for d in detections for p in d.pointers),
-            products=tuple(p for d in detections for p in (*d.applied, *d.unusable)),
+            products=_recorded(doors, partition, detections),
             replayed=any(d.plan.replays for d in detections),
             sites=sites,
             alerts=alerts,
@@ -248,6 +248,27 @@ def _county_codes(doors: Doors, site: Site) -> tuple[str, ...]:
     if not doors.counties:
         return ()
     return county_codes(site.latest.disturbance.geometry, doors.counties)
+
+
+def _recorded(
+    doors: Doors, partition: Partition, detections: Sequence[Detected]
+) -> tuple[Product, ...]:
+    """List the looks to record: new ones, or all of the line where a grid starts again.
+
+    Looks of the history are recorded with the fit, so that later ones are noticed.
+    """
+    again = any(d.plan.replays for d in detections)
+    products: list[Product] = []
+    for detected in detections:
+        if detected.plan.replays:
+            products += detected.plan.past
+        elif again:
+            # a record that is replaced is replaced whole, other grids included
+            grid_id = detected.grid.grid_id
+            known = doors.ledger.applied(partition.line)
+            products += [p for p in known if p.key.grid_id == grid_id]
+        products += (*detected.applied, *detected.unusable)
+    return tuple(products)
 
 
 def _silent(

@@ -152,7 +152,7 @@ def test_location_that_leads_elsewhere_is_refused(
 def test_run_that_was_never_staged_cannot_be_published(
     tmp_path: Path, make: Sink
 ) -> None:
-    with pytest.raises(OutputError, match="no staged run"):
+    with pytest.raises(OutputError, match="is gone"):
         make(tmp_path).publish("demo-2020-w40-0123456789abcdef")
 
 

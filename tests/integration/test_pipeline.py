@@ -179,7 +179,8 @@ def test_a_product_processed_again_takes_the_place_of_the_old_one() -> None:
     desk.run(forest.source(again=[OPENED]), week_of(OPENED + 6))
     line = desk.job.partition(week_of(LAST)).line
     applied = [product.product_id for product in desk.ledger.applied(line)]
-    assert len(applied) == len(set(applied)) == OPENED + 6 - 31 + 1
+    # those of the history are recorded with the fit
+    assert len(applied) == len(set(applied)) == OPENED + 6 + 1
     again = [name for name in applied if name.endswith("-again")]
     assert len(again) == 1
     (alert,) = desk.shown.alerts
@@ -215,9 +216,20 @@ def test_a_replay_gets_over_a_broken_look_of_the_history() -> None:
     desk, forest = Desk.new(), landscape()
     desk.run(forest.source(failing=[5, 30], without=[33]), week_of(OPENED))
     outcome = desk.run(forest.source(failing=[5, 30]), week_of(LAST))
-    named = [refused.product_id for refused in outcome.refused]
-    assert len(named) == len(set(named)) == 2
+    # the reference was fitted without them, which is said and not tried again
+    assert outcome.refused == ()
+    (note,) = [note for note in outcome.notes if "history" in note]
+    assert note.startswith("2 looks of the history")
+    assert f"{forest.times[5]:%Y%m%d}" in note
     assert len(desk.shown.alerts) == 1
+
+
+def test_a_look_of_the_history_that_comes_after_the_fit_is_said_to_be_missing() -> None:
+    desk, forest = Desk.new(), landscape()
+    first = desk.run(forest.source(without=[7]), week_of(OPENED))
+    assert not [note for note in first.notes if "history" in note]
+    second = desk.run(forest.source(), week_of(OPENED + 1))
+    assert [note for note in second.notes if note.startswith("1 looks of the history")]
 
 
 # ------------------------------------------------------------------------- not observed

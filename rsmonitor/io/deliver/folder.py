@@ -138,7 +138,11 @@ class FolderSink:
         runs = self._root / RUNS
         staged = runs / _location(location)
         if not (staged / MANIFEST).is_file():
-            raise OutputError(f"{staged} holds no staged run; stage it again")
+            raise OutputError(
+                f"{staged} is gone: its files were removed or never written. "
+                "The next week's run writes its own; to write this one again, start with an "
+                "empty work folder"
+            )
         point(runs / LATEST, location)
         self._lead_to_latest()
         self._prune(runs, location)
@@ -239,7 +243,11 @@ class PlainFolderSink:
         if not staged.is_dir():
             if _manifest(self._out).get("run_id") == location:
                 return  # published before
-            raise OutputError(f"{staged} holds no staged run; stage it again")
+            raise OutputError(
+                f"{staged} is gone: its files were removed or never written. "
+                "The next week's run writes its own; to write this one again, start with an "
+                "empty work folder"
+            )
         make_folder(self._out)
         names = {path.name for path in staged.iterdir()}
         former = set(_manifest(self._out).get("files", {}))
