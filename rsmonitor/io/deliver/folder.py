@@ -140,8 +140,8 @@ class FolderSink:
         if not (staged / MANIFEST).is_file():
             raise OutputError(
                 f"{staged} is gone: its files were removed or never written. "
-                "The next week's run writes its own; to write this one again, start with an "
-                "empty work folder"
+                "The next week's run writes its own; to write this one again, start "
+                "with an empty work folder"
             )
         point(runs / LATEST, location)
         self._lead_to_latest()
@@ -245,8 +245,8 @@ class PlainFolderSink:
                 return  # published before
             raise OutputError(
                 f"{staged} is gone: its files were removed or never written. "
-                "The next week's run writes its own; to write this one again, start with an "
-                "empty work folder"
+                "The next week's run writes its own; to write this one again, start "
+                "with an empty work folder"
             )
         make_folder(self._out)
         names = {path.name for path in staged.iterdir()}
