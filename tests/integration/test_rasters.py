@@ -189,4 +189,5 @@ def test_older_file_is_replaced_whole_and_nothing_is_left_beside_it(
 
 def test_files_of_several_grids_have_the_grids_in_their_names() -> None:
     assert raster_name("evidence", UTM, (UTM,)) == "evidence.nc"
-    assert raster_name("coverage", UTM, (UTM, ROMANIA)) == "coverage-50RKQ.nc"
+    name = f"coverage-{UTM.grid_id}.nc"
+    assert raster_name("coverage", UTM, (UTM, ROMANIA)) == name

@@ -134,6 +134,5 @@ def test_interrupt_stops_soon(workers: int) -> None:
     with child.stdout as stdout:
         assert stdout.readline() == b"started\n"
     child.send_signal(signal.SIGINT)
-    start = time.monotonic()
-    assert child.wait(timeout=10) == 130
-    assert time.monotonic() - start < 3
+    # the tasks would take minutes
+    assert child.wait(timeout=30) == 130
