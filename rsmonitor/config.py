@@ -235,6 +235,8 @@ class Settings:
         source = {
             key: getattr(self.source, key)
             for key in ("kind", "service", "scale", "offset", "platform")
+            # what is not said changes nothing, now or when new keys come
+            if getattr(self.source, key) is not None
         }
         value = {
             "algorithm": ALGORITHM_VERSION,

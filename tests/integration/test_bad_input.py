@@ -352,7 +352,7 @@ WRONG: dict[str, tuple[str, str, Any, Sequence[str]]] = {
     "out-of-range": ("run", "workers", 0, ["run.workers", "0", "at least 1"]),
     "levels": ("evidence", "low", 99.0, ["99", "levels must rise"]),
     "unknown-index": ("evidence", "indices", ["ndwi"], ["ndwi", "ndvi"]),
-    "unknown-source": ("source", "kind", "stac", ["source.kind", "'stac'", "cube"]),
+    "unknown-source": ("source", "kind", "ftp", ["source.kind", "'ftp'", "cube"]),
     "path-as-code": ("district", "code", "../360728", ["District.code", "../360728"]),
     "no-files": ("source", "files", [], ["source.files is empty"]),
 }

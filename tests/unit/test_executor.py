@@ -120,7 +120,7 @@ def test_interrupt_stops_soon(workers: int) -> None:
         "import sys, time\n"
         "from rsmonitor.io.executors.inprocess import InProcessExecutor\n"
         "def work(n):\n"
-        "    if n == 0: print('started', flush=True)\n"
+        "    if n == 20: print('started', flush=True)\n"
         "    time.sleep(0.05)\n"
         "try:\n"
         f"    list(InProcessExecutor({workers}).map(work, range(100_000)))\n"
