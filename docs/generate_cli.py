@@ -1,5 +1,6 @@
 """Write docs/cli.md from the commands' own help: ``python docs/generate_cli.py``."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from typer.main import get_command
@@ -29,11 +30,21 @@ def document() -> str:
     """
     runner = CliRunner(env={"COLUMNS": "88", "TERMINAL_WIDTH": "88"})
     parts = [HEAD]
-    for name in sorted(get_command(app).commands):  # type: ignore[attr-defined]
-        result = runner.invoke(app, [name, "--help"], prog_name="rsmonitor")
+    for words in sorted(_commands(get_command(app))):
+        result = runner.invoke(app, [*words, "--help"], prog_name="rsmonitor")
         text = "\n".join(line.rstrip() for line in result.output.splitlines())
-        parts.append(f"## rsmonitor {name}\n\n```\n{text.strip()}\n```\n")
+        title = " ".join(words)
+        parts.append(f"## rsmonitor {title}\n\n```\n{text.strip()}\n```\n")
     return "\n".join(parts)
+
+
+def _commands(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Give the words of every command."""
+    children: dict[str, object] = getattr(command, "commands", {})
+    for name, child in children.items():
+        yield from _commands(child, (*path, name))
+    if path and not children:
+        yield path
 
 
 if __name__ == "__main__":

@@ -120,6 +120,15 @@ class SourceSettings:
         if self.offset is not None and not math.isfinite(self.offset):
             raise ContractError(f"source.offset must be finite, got {self.offset}")
 
+    @property
+    def known_service(self) -> str | None:
+        """The service by its word, the default's included; None where there is none."""
+        return self.service or DEFAULT_SERVICES.get(self.kind)
+
+
+DEFAULT_SERVICES: Final = {"stac": "earth-search", "sentinelhub": "sentinelhub"}
+"""What is asked where the settings name no service, by kind of source."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LicenceSettings:
@@ -233,10 +242,18 @@ class Settings:
     def digest(self) -> str:
         """SHA-256 of what can change a result: no path, no secret, no delivery."""
         source = {
-            key: getattr(self.source, key)
-            for key in ("kind", "service", "scale", "offset", "platform")
+            key: value
+            for key, value in (
+                ("kind", self.source.kind),
+                # another service, or another address, processes differently
+                ("service", self.source.known_service),
+                ("url", self.source.url),
+                ("scale", self.source.scale),
+                ("offset", self.source.offset),
+                ("platform", self.source.platform),
+            )
             # what is not said changes nothing, now or when new keys come
-            if getattr(self.source, key) is not None
+            if value is not None
         }
         value = {
             "algorithm": ALGORITHM_VERSION,
@@ -322,7 +339,7 @@ def read_districts(path: Path, code: str | None = None) -> tuple[Settings, ...]:
         As `read_settings`; or if a district is named twice, or `code` is none of them.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     try:

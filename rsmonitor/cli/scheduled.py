@@ -28,7 +28,8 @@ def run(
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d"],
-            help="Last day to look at (Asia/Shanghai). Default: yesterday.",
+            help="Last day to look at (Asia/Shanghai); its last whole week is run. "
+            "Default: yesterday.",
         ),
     ] = None,
     district: Annotated[
@@ -115,10 +116,10 @@ def _run_one(
         )
     if outcome.result is None:
         typer.echo(f"week {week} was done before; nothing changed")
-    if folder.is_dir():
+    try:
         summarise(folder)
-    else:
-        typer.echo(f"its outputs are no longer kept: {folder}")
+    except (OSError, ValueError, KeyError):
+        typer.echo(f"its outputs are no longer kept whole: {folder}", err=True)
     typer.echo(f"outputs: {settings.path(settings.run.out) / 'latest'}")
     return EXIT_PARTIAL if outcome.refused or office.refused else EXIT_DONE
 

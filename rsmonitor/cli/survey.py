@@ -14,7 +14,8 @@ Until = Annotated[
     datetime | None,
     typer.Option(
         formats=["%Y-%m-%d"],
-        help="Last day to look at (Asia/Shanghai). Default: the last whole week's.",
+        help="Last day to look at (Asia/Shanghai); up to its last whole week. "
+        "Default: yesterday.",
     ),
 ]
 Only = Annotated[
@@ -43,7 +44,7 @@ def find(
     scenes = [
         scene
         for settings in read_districts(config, district)
-        for scene in find_scenes(settings, day)
+        for scene in find_scenes(settings, day, _tell)
     ]
     if as_json:
         typer.echo(json.dumps(scenes, ensure_ascii=False, indent=2))
@@ -76,7 +77,9 @@ def explain(
     from rsmonitor.wiring.survey import explain_cost
 
     day = until.date() if until else None
-    costs = [explain_cost(each, day) for each in read_districts(config, district)]
+    costs = [
+        explain_cost(each, day, _tell) for each in read_districts(config, district)
+    ]
     if as_json:
         typer.echo(json.dumps(costs, ensure_ascii=False, indent=2))
         return EXIT_DONE
@@ -116,3 +119,8 @@ def check(config: Config, district: Only = None) -> int:
             word = "ok    " if tried.ok else "FAILED"
             typer.echo(f"  {word}  {tried.what}: {tried.says}")
     return EXIT_BAD_INPUT if failed else EXIT_DONE
+
+
+def _tell(note: str) -> None:
+    """Print what a source found worth telling."""
+    typer.echo(f"note: {note}", err=True)

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from rsmonitor.errors import OutputError, StoreError
+from rsmonitor.errors import HistoryError, OutputError, StoreError
 from rsmonitor.pipeline.detection import Detected, detect
 from rsmonitor.pipeline.job import Doors, Job, Outcome, Refused
 from rsmonitor.pipeline.looks import day_of
@@ -75,11 +75,17 @@ def run(job: Job, doors: Doors, *, week: IsoWeek) -> Outcome:
     StoreError
         If the ledger is already past the week, or state is damaged.
     HistoryError
-        If the history does not suffice for a reference.
+        If the history does not suffice for a reference, or the week ends within it.
     SourceError
         If the source's bands give no index.
     """
     partition = job.partition(week)
+    if week.last_day <= job.parameters.history.until:
+        raise HistoryError(
+            f"week {week} ends on {week.last_day}, within the history, which lasts "
+            f"until {job.parameters.history.until} (history.until): nothing is watched "
+            "yet"
+        )
     with doors.ledger.lock(job.district.code):
         records = doors.ledger.runs(job.district.code)
         done = [record for record in records if record.run_id == partition.run_id]
@@ -182,6 +188,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
     doors.sink.publish(location)
     _forget_other_lines(doors, partition)
     notes = {note: None for d in detections for note in d.notes}
+    notes |= dict.fromkeys(_register_notes(result))
     return Outcome(
         partition=partition,
         result=result,
@@ -269,6 +276,24 @@ def _recorded(
             products += [p for p in known if p.key.grid_id == grid_id]
         products += (*detected.applied, *detected.unusable)
     return tuple(products)
+
+
+def _register_notes(result: RunResult) -> list[str]:
+    """Say what makes a register look wrong."""
+    licences = result.register.licences
+    near = [
+        licence
+        for licence in licences
+        for coverage in result.coverage
+        if licence.geometry.intersects(coverage.geometry)
+    ]
+    if licences and not near:
+        note = (
+            f"none of the {len(licences)} licences lies in the area that is watched: "
+            "are longitude and latitude swapped, or is it another county's register?"
+        )
+        return [note]
+    return []
 
 
 def _silent(

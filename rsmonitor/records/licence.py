@@ -126,6 +126,10 @@ class RegisterSnapshot:
     licences: tuple[Licence, ...]
     """All licences, in and out of force, ordered by id."""
 
+    refused: tuple[str, ...] = ()
+    """Licences that could not be used, each with its reason: the register is not whole,
+    so that nothing is certainly without a right."""
+
     @property
     def invented(self) -> bool:
         """True if any licence is invented."""

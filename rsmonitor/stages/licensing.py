@@ -149,6 +149,8 @@ class _Case:
     covered: frozenset[Licence]
     """Those that share more than rounding with the site."""
     register_is_empty: bool
+    refused: int
+    """Licences of the register that could not be read."""
     parameters: LicensingParameters
 
     @property
@@ -207,7 +209,8 @@ def judge_all(
     farther than the error of position from everything that would have made another
     category of it. It is ``unclear`` where a right began, ended or has no dates in
     the interval. The tolerance never moves a boundary: a dig outside stays outside.
-    What accuses is at most ``possible`` while the cause is open.
+    What accuses is at most ``possible`` while the cause is open, and so is what lies
+    outside every right while licences of the register could not be read.
     """
     listed = list(sites)
     licences = register.licences
@@ -235,6 +238,7 @@ def judge_all(
                     if _shares_land(licence, _whole(site.latest.disturbance.geometry))
                 ),
                 register_is_empty=not licences,
+                refused=len(register.refused),
                 parameters=parameters,
             ),
             register.snapshot_id,
@@ -486,7 +490,9 @@ def _part(case: _Case, ruling: _Ruling, pieces: Sequence[_Piece]) -> Part:
     if ruling.right is not None:
         named.add(ruling.right.licence_id)
     clause_zh, clause = _clause(case, ruling, pieces, geometry, certainty)
-    if _cause_is_open(case, ruling.category):
+    if _cause_is_open(case, ruling.category) or _register_is_open(
+        case, ruling.category
+    ):
         certainty = min(certainty, Certainty.POSSIBLE, key=_SURENESS.__getitem__)
     return Part(
         category=ruling.category,
@@ -497,6 +503,11 @@ def _part(case: _Case, ruling: _Ruling, pieces: Sequence[_Piece]) -> Part:
         clause_zh=clause_zh,
         geometry=geometry,
     )
+
+
+def _register_is_open(case: _Case, category: Category) -> bool:
+    """Say whether a right that could not be read might cover a part."""
+    return case.refused > 0 and category in UNLICENSED
 
 
 def _cause_is_open(case: _Case, category: Category) -> bool:
@@ -527,6 +538,12 @@ def _clause(
     if _cause_is_open(case, ruling.category):
         doubt_zh += "成因未定，不能确定为开采。"
         doubt += " The cause is open, so that it is mining is not certain."
+    if _register_is_open(case, ruling.category):
+        doubt_zh += f"登记资料中有{case.refused}项许可无法读取，登记册不完整。"
+        doubt += (
+            f" The register is not whole: {case.refused} of its licences could not be "
+            "read."
+        )
     mentions = [_mention(licence, standing) for licence, standing in ruling.mentions]
     return (
         f"{began_zh}（最可能：{cause_zh}），{where_zh}：{label_zh}。"

@@ -241,6 +241,28 @@ def refusals_of(register: FileRegister) -> tuple[str, ...]:
     return tuple(f"{r.file}: {r.where}: {r.value}: {r.rule}" for r in register.refused)
 
 
+def cited_scenes(settings: Settings) -> tuple[str, ...]:
+    """
+    List the scenes that standing alerts of a district cite.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    tuple of str
+        Product ids, which must stay in the cache; empty before the first run.
+    """
+    work = settings.path(settings.run.work)
+    path = work / "ledger.sqlite"
+    if not path.exists():
+        return ()
+    alerts = SqliteLedger(path, locks=work / "locks").alerts(settings.district.code)
+    return tuple({scene: None for alert in alerts for scene in alert.provenance.scenes})
+
+
 def newest_look(source: SceneSource) -> datetime:
     """
     Give the time of the last look that a source has.

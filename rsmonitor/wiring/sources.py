@@ -140,7 +140,7 @@ def _sentinel_hub(settings: Settings) -> SceneArchive:
 
     source = settings.source
     deployments = {"sentinelhub": SENTINEL_HUB, "cdse": CDSE}
-    word = source.service or "sentinelhub"
+    word = source.known_service or ""
     if word not in deployments:
         raise SettingsError(
             f"source.service must be one of {', '.join(deployments)} for sentinelhub, "
@@ -288,7 +288,7 @@ def _cubes(settings: Settings) -> list[Path]:
 
 def _catalogue(source: SourceSettings) -> Catalogue:
     """Find the catalogue that the settings name, at their own address if given."""
-    word = source.service or "earth-search"
+    word = source.known_service or ""
     if word not in CATALOGUES:
         raise SettingsError(
             f"source.service must be one of {', '.join(CATALOGUES)} for stac, "

@@ -81,7 +81,9 @@ class Checked:
     """What it said."""
 
 
-def find_scenes(settings: Settings, until: date | None) -> list[dict[str, Any]]:
+def find_scenes(
+    settings: Settings, until: date | None, report: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """
     List the looks that a run up to a day would know.
 
@@ -91,6 +93,8 @@ def find_scenes(settings: Settings, until: date | None) -> list[dict[str, Any]]:
         Settings.
     until : date, optional
         Last day; the last whole week's by default.
+    report : callable
+        Receives what is worth telling, such as products that cannot be used.
 
     Returns
     -------
@@ -103,7 +107,7 @@ def find_scenes(settings: Settings, until: date | None) -> list[dict[str, Any]]:
         If the source cannot be asked.
     """
     end = last_whole_week(until, SystemClock()).end
-    with open_source(settings) as source:
+    with open_source(settings, report) as source:
         return [
             asdict(
                 FoundScene(
@@ -119,7 +123,9 @@ def find_scenes(settings: Settings, until: date | None) -> list[dict[str, Any]]:
         ]
 
 
-def explain_cost(settings: Settings, until: date | None) -> dict[str, Any]:
+def explain_cost(
+    settings: Settings, until: date | None, report: Callable[[str], None]
+) -> dict[str, Any]:
     """
     Estimate what a run up to a day would read, and fetch nothing.
 
@@ -129,6 +135,8 @@ def explain_cost(settings: Settings, until: date | None) -> dict[str, Any]:
         Settings.
     until : date, optional
         Last day; the last whole week's by default.
+    report : callable
+        Receives what is worth telling, such as products that cannot be used.
 
     Returns
     -------
@@ -143,7 +151,7 @@ def explain_cost(settings: Settings, until: date | None) -> dict[str, Any]:
     """
     end = last_whole_week(until, SystemClock()).end
     costs = []
-    with open_source(settings) as source:
+    with open_source(settings, report) as source:
         for grid in source.grids():
             scenes = len(source.find(grid, until=end))
             missing: tuple[tuple[Offer, TileWindow], ...] = ()
@@ -231,9 +239,11 @@ def _borders(settings: Settings) -> str:
 def _source_answers(settings: Settings) -> str:
     """Ask the source what it has."""
     week = last_whole_week(None, SystemClock())
-    with open_source(settings) as source:
+    notes: list[str] = []
+    with open_source(settings, notes.append) as source:
         counts = _count(source, week.end)
-    return ", ".join(f"grid {grid}: {n} scenes" for grid, n in counts.items())
+    said = [f"grid {grid}: {n} scenes" for grid, n in counts.items()]
+    return "; ".join([*said, *notes])
 
 
 def _count(source: SceneSource, end: Any) -> dict[str, int]:  # noqa: ANN401

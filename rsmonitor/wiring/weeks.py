@@ -1,11 +1,16 @@
 """Which weeks are over, and when their runs are done."""
 
 from datetime import date, datetime, timedelta
+from typing import Final
 
+from rsmonitor.errors import SettingsError
 from rsmonitor.interfaces import Clock
 from rsmonitor.io.foundation.clock import FixedClock
 from rsmonitor.records.licence import SHANGHAI
 from rsmonitor.records.week import IsoWeek
+
+FIRST_SCENE: Final = date(2015, 6, 27)
+"""Sentinel-2A sent its first images on this day."""
 
 
 def last_whole_week(until: date | None, clock: Clock) -> IsoWeek:
@@ -15,7 +20,7 @@ def last_whole_week(until: date | None, clock: Clock) -> IsoWeek:
     Parameters
     ----------
     until : date, optional
-        Last day to look at; today by default.
+        Last day to look at; yesterday by default.
     clock : Clock
         Knows today.
 
@@ -23,13 +28,22 @@ def last_whole_week(until: date | None, clock: Clock) -> IsoWeek:
     -------
     IsoWeek
         The last week whose Sunday is not after `until`.
+
+    Raises
+    ------
+    SettingsError
+        If the day is not over, or before there was any scene.
     """
-    day = until or clock.now().astimezone(SHANGHAI).date()
-    if until is None:
-        day -= timedelta(days=1)  # today is not over
-    sunday = day - timedelta(days=(day.isoweekday()) % 7)
-    noon = datetime.combine(sunday, datetime.min.time(), SHANGHAI)
-    return IsoWeek.of(noon)
+    yesterday = clock.now().astimezone(SHANGHAI).date() - timedelta(days=1)
+    day = yesterday if until is None else until
+    if not FIRST_SCENE <= day <= yesterday:
+        raise SettingsError(
+            f"--until {day} must be from {FIRST_SCENE}, the first scenes of "
+            f"Sentinel-2, to {yesterday}, because a day counts when it is over"
+        )
+    sunday = day - timedelta(days=day.isoweekday() % 7)
+    midnight = datetime.combine(sunday, datetime.min.time(), SHANGHAI)
+    return IsoWeek.of(midnight)
 
 
 def weeks_between(first_day: date, last: IsoWeek) -> tuple[IsoWeek, ...]:

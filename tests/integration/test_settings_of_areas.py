@@ -91,6 +91,12 @@ def test_another_service_is_another_history(tmp_path: Path) -> None:
     source = "cells = ['50RLN_05']\nservice = 'planetary-computer'"
     assert read_settings(write(tmp_path, source, "a1")).digest != there.digest
     source = "cells = ['50RLN_05']\nurl = 'http://127.0.0.1:9'"
+    assert read_settings(write(tmp_path, source, "a1")).digest != there.digest
+    # the default by its name is the default
+    source = "cells = ['50RLN_05']\nservice = 'earth-search'"
+    assert read_settings(write(tmp_path, source, "a1")).digest == there.digest
+    # where things lie changes nothing
+    source = "cells = ['50RLN_05']\ncache = 'elsewhere'"
     assert read_settings(write(tmp_path, source, "a1")).digest == there.digest
 
 

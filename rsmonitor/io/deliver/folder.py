@@ -41,6 +41,9 @@ LOCATION: Final = re.compile(r"^[a-z0-9][a-z0-9_-]{0,127}$")
 MANIFEST: Final = "manifest.json"
 """Lists the other files with their SHA-256."""
 
+OWNER: Final = ".district"
+"""Says whose outputs a folder holds."""
+
 LATEST: Final = "latest"
 """The link that readers follow."""
 
@@ -116,6 +119,7 @@ class FolderSink:
         OutputError
             If anything cannot be written; nothing of the run is then left behind.
         """
+        self._claim(result.partition.district)
         location = _location(result.partition.run_id)
         with staged_folder(self._root / RUNS / location) as folder:
             write_run(folder, result, geopackage=self._geopackage, views=self._views)
@@ -146,6 +150,20 @@ class FolderSink:
         point(runs / LATEST, location)
         self._lead_to_latest()
         self._prune(runs, location)
+
+    def _claim(self, district: str) -> None:
+        """Keep the folder for one district: runs of two would push one another out."""
+        owner = self._root / OWNER
+        if not owner.is_file():
+            make_folder(self._root)
+            write_atomic(owner, f"{district}\n".encode())
+            return
+        known = owner.read_text(encoding="utf-8", errors="replace").strip()
+        if known != district:
+            raise OutputError(
+                f"{self._root} holds the outputs of district {known}, not of "
+                f"{district}; give each district a folder of its own (run.out)"
+            )
 
     def _lead_to_latest(self) -> None:
         """Make ``root/latest`` once; what it leads to moves by itself."""
@@ -390,6 +408,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(manifest, dict):
+        return {}
+    # another program's manifest is not ours to act on
+    if not str(manifest.get("software", "")).startswith("rsmonitor "):
         return {}
     files = manifest.get("files")
     if not isinstance(files, dict) or not all(map(_is_plain, files)):

@@ -235,6 +235,7 @@ def _collection(
         "district": result.partition.district,
         "week": str(result.partition.week),
         "invented_licences": invented,
+        "licences_refused": list(result.register.refused),
     }
     boxes = [feature["bbox"] for feature in features]
     if boxes:

@@ -284,7 +284,8 @@ def _places(folder: Path, depth: int) -> Iterator[Path]:
                 yield entry
             elif depth:
                 yield from _places(entry, depth - 1)
-        elif entry.suffix.lower() == ".zip":
+        # a pipe or a device would never end
+        elif entry.suffix.lower() == ".zip" and entry.is_file():
             yield entry
 
 

@@ -1,6 +1,7 @@
 """A register of licences that lives in files."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -77,7 +78,13 @@ class FileRegister:
         self, paths: Iterable[Path], *, read: Callable[[Path], ReadFile]
     ) -> None:
         self._files = tuple(read(path) for path in paths)
-        self._snapshot = snapshot_of(_merged(self._files))
+        self._snapshot = replace(
+            snapshot_of(_merged(self._files)),
+            refused=tuple(
+                f"{each.file}: {each.where}: {each.value}: {each.rule}"
+                for each in self.refused
+            ),
+        )
 
     @property
     def files(self) -> tuple[ReadFile, ...]:

@@ -153,7 +153,7 @@ class ZarrStateStore:
             If the slot is missing or damaged; the message names its folder.
         """
         folder = self._folder(pointer.place) / str(pointer.slot)
-        advice = "restore it from a backup, or delete the state and let it be rebuilt"
+        advice = "restore it from a backup, or start with an empty work folder"
         if not folder.is_dir():
             raise StoreError(f"state {folder} is missing; {advice}")
         try:
