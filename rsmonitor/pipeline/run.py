@@ -7,6 +7,7 @@ makes all of it true. A run that dies at any moment leaves the world as it was.
 import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Final
 
@@ -102,7 +103,14 @@ def run(job: Job, doors: Doors, *, week: IsoWeek) -> Outcome:
                 f"week {week} is behind it. To compute that week alone, use "
                 "another work folder (run.work)"
             )
-        return _compute(job, doors, partition)
+        outcome = _compute(job, doors, partition)
+    if records and records[-1].line != partition.line:
+        note = (
+            "settings, source or version are not those of the run before: a new "
+            "reference was fitted, and the sites were carried over"
+        )
+        return replace(outcome, notes=(note, *outcome.notes))
+    return outcome
 
 
 def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:

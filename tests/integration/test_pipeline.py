@@ -341,8 +341,10 @@ def test_other_settings_start_their_own_state_and_keep_the_ids() -> None:
         ),
     )
     # the same week, because it is another run
-    assert other.run(source, week_of(OPENED + 5)).result is not None
-    other.run(source, week_of(LAST))
+    outcome = other.run(source, week_of(OPENED + 5))
+    assert outcome.result is not None
+    assert "a new reference was fitted" in outcome.notes[0]
+    assert other.run(source, week_of(LAST)).notes == ()
     (after,) = other.shown.sites
     assert after.site_id == before.site_id
     (alert,) = other.shown.alerts

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
+from affine import Affine
 from emulators.start import CLIENT_ID, CLIENT_SECRET, Running, running
 from scenes_of_demo import COARSE, FINE, TileCube, product_name, tile_cube
 
@@ -183,6 +185,51 @@ def test_sentinel_hub_gives_the_same_alerts_as_a_stac_api(
         if file.is_file():
             assert CLIENT_SECRET.encode() not in file.read_bytes(), file
     assert CLIENT_SECRET not in done.stdout + done.stderr
+
+
+def test_a_folder_of_images_gives_the_same_alerts_as_a_stac_api(
+    by_stac: Path, cube: TileCube, chosen: list[int], tmp_path: Path
+) -> None:
+    products = tmp_path / "products"
+    for index in chosen:
+        write_product(products, cube, index)
+    path = settings_file(tmp_path / "office", {"kind": "folder", "path": str(products)})
+    done = rsmonitor("run", str(path), "--until", UNTIL)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert alerts(tmp_path / "office") == alerts(by_stac)
+
+
+def write_product(folder: Path, cube: TileCube, index: int) -> None:
+    """Write one look as images with a description, as an office would keep them."""
+    time = cube.times[index]
+    name = product_name(time, cube.place.mgrs_tile)
+    place = folder / name
+    place.mkdir(parents=True)
+    images = {(band, 10): cube.fine[i, index] for i, band in enumerate(FINE)}
+    images |= {(band, 20): cube.coarse[i, index] for i, band in enumerate(COARSE)}
+    images[("SCL", 20)] = cube.scl[index]
+    for (band, pixel), values in images.items():
+        with rasterio.open(
+            place / f"T{cube.place.mgrs_tile}_{band}_{pixel}m.tif",
+            "w",
+            driver="GTiff",
+            height=values.shape[0],
+            width=values.shape[1],
+            count=1,
+            dtype=values.dtype,
+            crs=cube.grid.crs,
+            transform=Affine(pixel, 0, cube.grid.left, 0, -pixel, cube.grid.top),
+        ) as image:
+            image.write(values, 1)
+    said = {
+        "product_id": name,
+        "mgrs_tile": cube.place.mgrs_tile,
+        "platform": "S2A",
+        "sensed_at": time.isoformat().replace("+00:00", "Z"),
+        "add_offset": 0,
+        "quantification_value": 10000,
+    }
+    (place / "product.json").write_text(json.dumps(said))
 
 
 def test_a_second_run_asks_for_no_pixel_again(by_stac: Path, stac: Running) -> None:
