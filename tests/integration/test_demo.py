@@ -57,7 +57,7 @@ def test_the_demo_ends_well_and_leaves_its_files(demos: Demos) -> None:
     assert demos.ran.code == 0, demos.ran.stderr
     assert demos.ran.cpu_seconds < 60
     there = {path.name for path in demos.folder.iterdir() if path.is_file()}
-    assert there == set(FILES)
+    assert there == {*FILES, ".district"}
     for name in FILES:
         assert (demos.folder / name).read_bytes() == (
             demos.folder / "latest" / name

@@ -69,6 +69,7 @@ OTHER = {
     "source.offset": "-0.1",
     "source.platform": '"S2B"',
     "source.service": '"cdse"',
+    "source.url": '"https://example.org"',
 }
 """Another value for every key that can change a result."""
 
@@ -78,7 +79,6 @@ ELSEWHERE = {
     "source.extra": '"demo"',
     "source.sha256": f'["{"0" * 64}"]',
     "source.path": '"products"',
-    "source.url": '"https://example.org"',
     "source.token_url": '"https://example.org/token"',
     "source.credentials": '"secret.toml"',
     "source.offline": "true",
