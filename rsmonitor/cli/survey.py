@@ -95,7 +95,7 @@ def explain(
             )
         typer.echo(
             f"  in all about {cost['megabytes']:.0f} MB to fetch; the cache holds "
-            f"{cost['cache_megabytes']:.0f} MB"
+            f"{cost['cache_megabytes']:.0f} MB, kept until `rsmonitor cache prune`"
         )
     return EXIT_DONE
 

@@ -88,3 +88,13 @@ def test_the_changelog_tells_the_version_and_keeps_a_heading_for_detections() ->
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## [{__version__}]" in text
     assert "### Changed detections" in text
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    tests = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")
+    )
+    for path in (ROOT / "docs").glob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        for name in re.findall(r"`(test_[a-z0-9_]+)`", text):
+            assert f"def {name}(" in tests, f"{path.name} names {name}"
