@@ -93,6 +93,10 @@ class SourceSettings:
     cache: str = "cache"
     """Folder of fetched scenes; several settings files may share one."""
 
+    keep_days: int = 1100
+    """Days that fetched scenes are kept when `rsmonitor cache prune` is called; what an
+    open alert cites stays."""
+
     def __post_init__(self) -> None:
         kinds = ("cube", "folder", "stac", "sentinelhub")
         if self.kind not in kinds:
@@ -108,6 +112,10 @@ class SourceSettings:
             )
         if self.kind == "folder" and not self.path:
             raise ContractError("a folder source needs source.path")
+        if self.keep_days < 1:
+            raise ContractError(
+                f"source.keep_days must be at least 1, got {self.keep_days}"
+            )
         if self.sha256 and len(self.sha256) != len(self.files):
             raise ContractError(
                 f"source.sha256 has {len(self.sha256)} digests for "

@@ -70,8 +70,13 @@ def verify(config: Config) -> int:
 def prune(
     config: Config,
     days: Annotated[
-        int, typer.Option(min=1, help="Keep what was fetched in the last so many days.")
-    ] = 1100,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Keep what was fetched in the last so many days. Default: "
+            "source.keep_days of the settings.",
+        ),
+    ] = None,
 ) -> int:
     """
     Prune old pieces that no standing alert of any district of the file cites.
@@ -85,7 +90,8 @@ def prune(
 
     offices = read_districts(config)
     cited = {scene for settings in offices for scene in cited_scenes(settings)}
-    before = SystemClock().now() - timedelta(days=days)
+    kept = days or max(settings.source.keep_days for settings in offices)
+    before = SystemClock().now() - timedelta(days=kept)
     done = cache_of(offices[0]).prune(keep=cited, older_than=before)
     typer.echo(
         f"{done.pieces} pieces removed, {done.freed_bytes / 1e6:.1f} MB freed, "

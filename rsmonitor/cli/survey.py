@@ -95,8 +95,13 @@ def explain(
             )
         typer.echo(
             f"  in all about {cost['megabytes']:.0f} MB to fetch; the cache holds "
-            f"{cost['cache_megabytes']:.0f} MB, kept until `rsmonitor cache prune`"
+            f"{cost['cache_megabytes']:.0f} MB"
         )
+        if cost["kept_megabytes"]:
+            typer.echo(
+                f"  kept for {cost['keep_days']} days, at the rate of the last year, "
+                f"scenes take about {cost['kept_megabytes'] / 1000:.1f} GB"
+            )
     return EXIT_DONE
 
 

@@ -1,9 +1,9 @@
 """Before anything is spent: which scenes there are, their cost, and what fails."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +15,13 @@ from rsmonitor.io.foundation.files import require_writable
 from rsmonitor.io.sources.scenes import ArchiveScenes
 from rsmonitor.pipeline.looks import day_of
 from rsmonitor.records.offer import BANDS_10M, Offer, TileWindow
+from rsmonitor.stages.tile_cells import cells_of
+from rsmonitor.stages.tiling import tile_window
 from rsmonitor.wiring.office import counties_of, register_of
 from rsmonitor.wiring.sources import bands_of, cache_of, open_source
 from rsmonitor.wiring.weeks import last_whole_week
+
+DAYS_PER_YEAR: Final = 365
 
 COG_SHARE: Final = 0.62
 """Bytes of a piece as served over its bytes as numbers: 690 of 1,115 MB for the seven
@@ -65,6 +69,9 @@ class GridCost:
 
     processing_units: float | None
     """Estimated processing units; None where requests are not billed."""
+
+    kept_megabytes: float
+    """Estimated size of what `source.keep_days` keeps, at the rate of the last year."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +149,7 @@ def explain_cost(
     -------
     dict
         ``district``, ``grids`` (`GridCost` each), ``megabytes``,
-        ``processing_units`` and ``cache_megabytes``.
+        ``processing_units``, ``cache_megabytes``, ``kept_megabytes``, ``keep_days``.
 
     Raises
     ------
@@ -153,17 +160,26 @@ def explain_cost(
     costs = []
     with open_source(settings, report) as source:
         for grid in source.grids():
-            scenes = len(source.find(grid, until=end))
+            scenes = source.find(grid, until=end)
             missing: tuple[tuple[Offer, TileWindow], ...] = ()
+            kept = 0.0
             if isinstance(source, ArchiveScenes):
                 missing = source.outstanding(grid, until=end)
+                year_ago = end - timedelta(days=DAYS_PER_YEAR)
+                yearly = sum(scene.sensed_at >= year_ago for scene in scenes)
+                cells = cells_of(tile_window(grid))
+                look = _megabytes(settings, cells)
+                kept = yearly * look * settings.source.keep_days / DAYS_PER_YEAR
             costs.append(
                 GridCost(
                     grid_id=grid.grid_id,
                     pixels=grid.height * grid.width,
-                    scenes=scenes,
+                    scenes=len(scenes),
                     pieces=len(missing),
-                    megabytes=round(_megabytes(settings, missing), 1),
+                    megabytes=round(
+                        _megabytes(settings, [window for _, window in missing]), 1
+                    ),
+                    kept_megabytes=round(kept, 1),
                     processing_units=_units(settings, missing),
                 )
             )
@@ -175,6 +191,8 @@ def explain_cost(
         "megabytes": round(sum(cost.megabytes for cost in costs), 1),
         "processing_units": round(sum(billed), 1) if billed else None,
         "cache_megabytes": round(cached / 1e6, 1),
+        "kept_megabytes": round(sum(cost.kept_megabytes for cost in costs), 1),
+        "keep_days": settings.source.keep_days,
     }
 
 
@@ -254,15 +272,13 @@ def _count(source: SceneSource, end: Any) -> dict[str, int]:  # noqa: ANN401
     return dict(counts)
 
 
-def _megabytes(
-    settings: Settings, missing: tuple[tuple[Offer, TileWindow], ...]
-) -> float:
+def _megabytes(settings: Settings, windows: Iterable[TileWindow]) -> float:
     """Estimate the size of pieces as they are served."""
     bands = bands_of(settings)
     fine = sum(band in BANDS_10M for band in bands)
     # numbers of two bytes; SCL has one, at 20 m
     per_pixel = 2 * fine + (2 * (len(bands) - fine) + 1) / 4
-    pixels = sum(window.height * window.width for _, window in missing)
+    pixels = sum(window.height * window.width for window in windows)
     return pixels * per_pixel * COG_SHARE / 1e6
 
 

@@ -251,3 +251,6 @@ def test_find_and_explain_say_what_there_is(by_stac: Path) -> None:
     (district,) = json.loads(cost.stdout)
     assert sum(grid["pieces"] for grid in district["grids"]) == 0, "all is cached"
     assert district["cache_megabytes"] > 0
+    # a look of one cell is some megabytes, and there were looks in the year before
+    assert 0 < district["kept_megabytes"] < 1000
+    assert district["keep_days"] == 1100

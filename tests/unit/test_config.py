@@ -86,6 +86,7 @@ ELSEWHERE = {
     "source.border": '"county.geojson"',
     "source.cells": '["50RLN_05"]',
     "source.cache": '"elsewhere-cache"',
+    "source.keep_days": "365",
     "borders.file": '"borders.geojson"',
     "borders.package": "true",
     "borders.provinces": '["36"]',
