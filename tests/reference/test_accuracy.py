@@ -24,6 +24,7 @@ def whole(verdict: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_pixels_are_no_worse_than_promised(whole: dict[str, Any]) -> None:
+    # mixed edge pixels left out, a rule that was chosen when scores were known
     assert whole["pixels_opened"] > 500
     assert whole["f1"] >= 0.90
     # a harmonic mean can hide one of them
@@ -41,11 +42,19 @@ def test_hardly_an_object_is_false(whole: dict[str, Any]) -> None:
     assert whole["false_objects"] <= 3
 
 
-def test_the_quadrants_that_chose_no_setting_are_as_good(
+def test_the_quadrants_where_nothing_was_chosen_are_as_good(
     verdict: dict[str, Any],
 ) -> None:
-    (held_out,) = (s for s in verdict["scores"] if "held out" in s["where"])
-    assert held_out["f1"] >= 0.90
+    (other,) = (s for s in verdict["scores"] if "not chosen on" in s["where"])
+    assert other["f1"] >= 0.90
+
+
+def test_by_the_rule_of_the_reference_itself_it_gets_no_worse(
+    verdict: dict[str, Any],
+) -> None:
+    (own,) = (s for s in verdict["scores"] if "own rule" in s["where"])
+    # under the 0.90 asked for, and docs/accuracy.md says so; 0.859 when written
+    assert own["f1"] >= 0.85
 
 
 def test_openings_are_confirmed_within_a_few_clear_looks(
