@@ -34,7 +34,7 @@ OPENED, EARLIER, UNCERTAIN = 1, 2, 255
 MIN_PIXELS = 4
 CLEAR_SHARE = 0.5
 UNCHANGED_BELOW = 15
-"""Percent of a full opening below which a pixel is unchanged: the detector's author's."""
+"""Percent of a full opening below which a pixel is unchanged, as judged first."""
 OWN_RULE = 30
 """The same by the reference's author, before any detector was judged."""
 
