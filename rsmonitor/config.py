@@ -27,6 +27,7 @@ from rsmonitor.records.parameters import (
     HistoryParameters,
     LicensingParameters,
     OutlineParameters,
+    RescueParameters,
     Parameters,
     TrackingParameters,
 )
@@ -164,6 +165,19 @@ class BorderSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TerrainSettings:
+    """What is known of relief."""
+
+    elevation: tuple[str, ...] = ()
+    """DEM files, relative to the settings file; GeoTIFF, metres. The first that knows a
+    place counts. None at all: relief is not looked at."""
+
+    shadow: bool = True
+    """True leaves out looks at pixels in the shadow of relief, where elevation is
+    known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
     """How a run works; nothing here changes a result."""
 
@@ -212,8 +226,14 @@ class Settings:
     borders: BorderSettings = field(default_factory=BorderSettings)
     """Jurisdiction."""
 
+    terrain: TerrainSettings = field(default_factory=TerrainSettings)
+    """Relief."""
+
     clear: ClearParameters = field(default_factory=ClearParameters)
     """What was seen."""
+
+    rescue: RescueParameters = field(default_factory=RescueParameters)
+    """Bright ground that is taken for cloud, and haze."""
 
     evidence: EvidenceParameters = field(default_factory=EvidenceParameters)
     """The sequential test."""
@@ -239,6 +259,7 @@ class Settings:
         return Parameters(
             history=self.history,
             clear=self.clear,
+            rescue=self.rescue,
             evidence=self.evidence,
             outline=self.outline,
             tracking=self.tracking,
@@ -248,7 +269,28 @@ class Settings:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what can change a result: no path, no secret, no delivery."""
+        """SHA-256 of what can change a result: no path, no secret, no delivery.
+
+        With `terrain.elevation`, `digest_with` of the files' content says more.
+        """
+        return self.digest_with(None)
+
+    def digest_with(self, elevation_sha256: str | None) -> str:
+        """
+        Digest what can change a result, the content of elevation files included.
+
+        Parameters
+        ----------
+        elevation_sha256 : str or None
+            Digest of what stands in the files of `terrain.elevation`, as
+            `rsmonitor.io.sources.elevation.Elevation.sha256` gives it; None without.
+
+        Returns
+        -------
+        str
+            SHA-256. No path, no secret, no delivery; without elevation, what `terrain`
+            says changes nothing.
+        """
         source = {
             key: value
             for key, value in (
@@ -263,11 +305,16 @@ class Settings:
             # what is not said changes nothing, now or when new keys come
             if value is not None
         }
-        value = {
+        value: dict[str, object] = {
             "algorithm": ALGORITHM_VERSION,
             "source": source,
             "parameters": _plain(self.parameters),
         }
+        if elevation_sha256 is not None:
+            value["terrain"] = {
+                "elevation_sha256": elevation_sha256,
+                "shadow": self.terrain.shadow,
+            }
         return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
     def path(self, text: str) -> Path:

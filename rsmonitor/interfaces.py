@@ -80,6 +80,16 @@ class SceneArchive(Protocol):
         """Get the numbers of a window; whole and right, or `SourceError`."""
 
 
+class ElevationModel(Protocol):
+    """How high the ground is."""
+
+    def load(self, grid: Grid, block: Block, *, halo: int = 0) -> NDArray[np.float32]:
+        """Read metres on the pixels of a block and its halo; NaN where unknown."""
+
+    def relief_m(self, grid: Grid, *, beyond_m: float = 0.0) -> float:
+        """Give the highest less the lowest elevation of a grid and what lies near."""
+
+
 class StateStore(Protocol):
     """Per-block state in two slots; never decides which slot is the truth."""
 

@@ -15,7 +15,7 @@ from cubes import cube
 from numpy.typing import NDArray
 
 from rsmonitor.errors import SourceError
-from rsmonitor.interfaces import Ledger, SceneSource, StateStore
+from rsmonitor.interfaces import ElevationModel, Ledger, SceneSource, StateStore
 from rsmonitor.io.deliver.geojson import (
     alerts_collection,
     coverage_collection,
@@ -197,6 +197,7 @@ class Desk:
     digest: str
     block_size: int
     workers: int
+    elevation: ElevationModel | None = None
 
     @classmethod
     def new(
@@ -243,6 +244,7 @@ class Desk:
             executor=InProcessExecutor(self.workers),
             clock=FixedClock(week.end + timedelta(hours=6)),
             progress=self.progress,
+            elevation=self.elevation,
         )
         return run(self.job, doors, week=week)
 

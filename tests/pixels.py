@@ -11,9 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from rsmonitor.records.grid import Grid
 from rsmonitor.records.parameters import EvidenceParameters
-from rsmonitor.records.rasters import EVIDENCE_PLANES, planes
-from rsmonitor.stages.evidence import initial_state, update
-from rsmonitor.stages.history import Norm
+from rsmonitor.records.rasters import (
+    EVIDENCE_PLANES,
+    REFERENCE_COMMON,
+    REFERENCE_FILL,
+    planes,
+)
+from rsmonitor.stages.evidence import initial_state, log_ratio, update
+from rsmonitor.stages.history import Norm, SceneNorm
+from rsmonitor.stages.levelling import Cells
 
 DAY = 17_716
 """2018-07-04 in days since 1970-01-01: the last clear look of the history."""
@@ -50,7 +56,28 @@ def days_of(looks: int) -> list[int]:
 
 def start(shape: tuple[int, int], last_clear: int = DAY) -> NDArray[np.uint16]:
     """Give the evidence before the first look."""
-    return initial_state(2, np.full(shape, last_clear, dtype=np.uint16))
+    reference = np.full((REFERENCE_COMMON, *shape), REFERENCE_FILL, dtype=np.int16)
+    reference[-2] = last_clear
+    return initial_state(reference, 2)
+
+
+def one_cell(pixels: int) -> tuple[NDArray[np.int64], Cells]:
+    """Give the cell of each pixel of a sample that lies in one cell, and that cell."""
+    cells = Cells(height=1, width=max(pixels, 1), rows=1, cols=1)
+    return np.zeros(pixels, dtype=np.int64), cells
+
+
+def common(indices: int, *, combined: float = 1.0) -> SceneNorm:
+    """Give what is usual of a history whose scenes share nothing."""
+    ones = np.ones(indices, dtype=np.float32)
+    return SceneNorm(
+        offsets=np.zeros((0, indices, 1), dtype=np.float32),
+        spread=0.02 * ones,
+        floor=0.02 * ones,
+        level=0 * ones,
+        green=0 * ones,
+        combined=combined,
+    )
 
 
 def watch(
@@ -66,7 +93,7 @@ def watch(
     for look, day in zip(series, days or days_of(len(series)), strict=True):
         state = update(
             fixed(state),
-            fixed(look),
+            fixed(log_ratio(look, parameters or EvidenceParameters())),
             fixed(look * INDEX_UNITS[:, None, None]),
             day=day,
             parameters=parameters or EvidenceParameters(),

@@ -9,23 +9,38 @@ from numpy.typing import NDArray
 
 from rsmonitor.errors import HistoryError, SourceError, StoreError
 from rsmonitor.pipeline.job import Doors, Job, Refused
-from rsmonitor.pipeline.looks import Looks, day_number, day_of
+from rsmonitor.pipeline.looks import Looks, Sample, day_number, day_of
+from rsmonitor.pipeline.relief import Relief
 from rsmonitor.records.acquisition import Product
 from rsmonitor.records.grid import Block, Grid
 from rsmonitor.records.parameters import HistoryParameters
+from rsmonitor.records.rasters import planes
 from rsmonitor.records.run import Partition, SlotPointer, StateKind
+from rsmonitor.stages.clear import ClearCounts, total
+from rsmonitor.stages.drift import Drift
 from rsmonitor.stages.evidence import (
     SceneStatistics,
     initial_state,
     observe,
     residuals,
     scene_statistics,
+    tiers,
 )
-from rsmonitor.stages.history import Norm, fit_reference, scene_norm
+from rsmonitor.stages.history import (
+    Norm,
+    SceneNorm,
+    fit_reference,
+    scene_norm,
+    unlike_before,
+)
 from rsmonitor.stages.indices import weights
+from rsmonitor.stages.levelling import Cells
+from rsmonitor.stages.registration import MOST_SHIFT, Shift, chips, shift_of
+from rsmonitor.stages.sight import with_rescued
 
 GRID_BLOCK = "grid"
-"""Block id under which a grid's `Norm` is stored, beside those of its blocks."""
+"""Block id of what a grid stores beside its blocks: its `Norm` as reference, its
+`Drift` as evidence."""
 
 MOST_NAMED = 3
 """Products that a note names; the ledger holds them all."""
@@ -56,6 +71,32 @@ class Plan:
     """True if the evidence starts again from the reference."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How one look was taken into the evidence."""
+
+    product: Product
+    """Which."""
+
+    shift: Shift | None
+    """How far it lay off; None where that could not be told."""
+
+    put_back: bool
+    """True if it was put back by its shift."""
+
+    noise: float
+    """How much noisier than usual, median over indices and cells."""
+
+    sample: int
+    """Clear pixels of the fixed sample."""
+
+    weak_cells: int
+    """Cells in which too little was seen to tell them from the whole scene."""
+
+    counts: ClearCounts
+    """Pixels that each screen removed or brought back."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Detected:
     """The evidence of one grid after a run."""
@@ -81,14 +122,21 @@ class Detected:
     applied: tuple[Product, ...]
     """Looks added to the evidence by this run."""
 
+    looks: tuple[Look, ...]
+    """How each of them was taken in."""
+
     unusable: tuple[Product, ...]
-    """Looks that showed too little ground to be judged; recorded, not tried again."""
+    """Looks that showed too little ground to be judged, or that lay off their place and
+    could not be put back; recorded, not tried again."""
 
     found: int
     """Looks that the source knows up to the end of the week."""
 
     pointers: tuple[SlotPointer, ...]
     """Slots that this run wrote."""
+
+    drift: Drift
+    """How far the ground has drifted from its reference."""
 
     notes: tuple[str, ...]
     """What a person should know."""
@@ -176,7 +224,8 @@ def detect(
     StoreError
         If stored state is damaged.
     """
-    looks = Looks(doors.source, grid, job.parameters)
+    relief = None if doors.elevation is None else Relief(doors.elevation, grid)
+    looks = Looks(doors.source, grid, job.parameters, relief)
     work = _Work(job, doors, partition, grid, looks)
     found = doors.source.find(grid, until=partition.week.end)
     todo = plan(
@@ -195,28 +244,32 @@ def detect(
         references = {b.block_id: work.read_reference(b.block_id) for b in work.blocks}
         norm = Norm.unpack(work.read_reference(GRID_BLOCK))
     if todo.replays:
-        states = work.initial_states(todo.past)
+        states, drift = work.initial_states(references), Drift()
     else:
         states = {b.block_id: work.read_evidence(b.block_id) for b in work.blocks}
+        drift = Drift.unpack(work.read_evidence(GRID_BLOCK))
     looks.forget()
-    applied, unusable = [], []
+    taken: list[Look] = []
+    unusable: list[Product] = []
     for done, product in enumerate(todo.new):
         doors.progress("looks", done, len(todo.new))
         try:
-            statistics = work.statistics(product, references, norm)
-            if statistics is None:
+            added = work.take(product, states, references, norm)
+            if added is None:
                 unusable.append(product)
             else:
-                states = work.observe(product, states, references, norm, statistics)
-                applied.append(product)
+                states, look = added
+                drift = drift.after(look.noise)
+                taken.append(look)
         except SourceError as error:
             work.refuse(product, error)
         looks.forget()
     if todo.new:
         doors.progress("looks", len(todo.new), len(todo.new))
-    if applied or todo.replays:
+    if taken or todo.replays:
         for block in work.blocks:
             work.write(states[block.block_id], block.block_id, "evidence")
+        work.write(drift.packed(), GRID_BLOCK, "evidence")
     detected = Detected(
         grid=grid,
         names=looks.names,
@@ -224,11 +277,18 @@ def detect(
         reference=work.assemble(references),
         norm=norm,
         plan=replace(todo, past=work.usable(todo.past)),
-        applied=tuple(applied),
+        applied=tuple(look.product for look in taken),
+        looks=tuple(taken),
         unusable=tuple(unusable),
         found=len(found),
         pointers=tuple(work.written),
-        notes=(*work.notes, *_late_notes(todo)),
+        drift=drift,
+        notes=(
+            *work.notes,
+            *(() if relief is None else relief.notes),
+            *_late_notes(todo),
+            *_drift_notes(grid, drift),
+        ),
     )
     return detected, tuple(work.refused)
 
@@ -245,6 +305,30 @@ def _late_notes(todo: Plan) -> tuple[str, ...]:
         "an empty work folder"
     )
     return (note,)
+
+
+def _drift_notes(grid: Grid, drift: Drift) -> tuple[str, ...]:
+    """Say that a new reference is due."""
+    if not drift.due:
+        return ()
+    note = (
+        f"grid {grid.grid_id}: a new reference is due. Over the last looks the ground "
+        f"scattered {drift.noise:.1f} times as much about it as over the history, so "
+        "small changes are seen late. Move history.until to a later day; sites are "
+        "carried over"
+    )
+    return (note,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Places:
+    """What is known of the chips on which the shift of a scene is measured."""
+
+    references: list[Reference]
+    """Reference of each chip."""
+
+    disturbed: list[NDArray[np.bool_]]
+    """True where there is evidence of a disturbance, of each chip."""
 
 
 class _Work:
@@ -266,10 +350,14 @@ class _Work:
         }
         pixels = grid.height * grid.width
         self._step = max(1, int((pixels / job.parameters.history.sample_pixels) ** 0.5))
+        self._cells = Cells.over(grid.shape, self._step)
+        self._chips = chips(grid)
+        self._shifts: dict[str, Shift] = {}
         # a tiny grid cannot give the sample that a tile gives
         self._min_sample = min(
             job.parameters.evidence.min_sample, max(1, pixels // self._step**2 // 20)
         )
+        self._test = replace(job.parameters.evidence, min_sample=self._min_sample)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -340,39 +428,15 @@ class _Work:
 
     def fit(self, past: Sequence[Product]) -> tuple[dict[str, Reference], Norm]:
         """Fit the reference of every block from the looks of the history."""
-        parameters = self.job.parameters
-        samples, days = [], []
-        for done, product in enumerate(past):
-            self.doors.progress("history", done, len(past))
-            try:
-                sample, _ = self.looks.sample(product, self.blocks, self._step)
-            except SourceError as error:
-                self.refuse(product, error)
-                continue
-            samples.append(sample)
-            days.append(product)
-        if not samples:
-            raise HistoryError(
-                f"there is no look at grid {self.grid.grid_id} up to "
-                f"{parameters.history.until} (history.until)"
-            )
-        numbers = np.array([day_number(product) for product in days])
-        common = scene_norm(
-            np.stack(samples),
-            numbers,
-            weights=self._weights,
-            min_sample=self._min_sample,
-            parameters=parameters.history,
-        )
-
-        def fitted(block: Block) -> Reference:
-            values = np.stack([self.looks.values(p, block) for p in days])
-            return fit_reference(
-                values, numbers, common.offsets, parameters=parameters.history
-            )
-
+        readable = self._readable(past)
+        common = self._common(readable)
+        if self._register(readable, common):
+            common = self._common(readable)
+        numbers = np.array([day_number(product) for product in readable])
         references: dict[str, Reference] = {}
-        results = self.doors.executor.map(fitted, self.blocks)
+        results = self.doors.executor.map(
+            lambda block: self._fitted(readable, numbers, block, common), self.blocks
+        )
         for block, reference in zip(self.blocks, results, strict=True):
             self.write(reference, block.block_id, "reference")
             references[block.block_id] = reference
@@ -381,37 +445,202 @@ class _Work:
         # read back as stored, so that this run and the next see the same numbers
         return references, Norm.unpack(common.packed())
 
-    def initial_states(self, past: Sequence[Product]) -> dict[str, State]:
-        """Make evidence in which nothing has happened since the history."""
-        last_clear = {
-            block.block_id: np.zeros((block.height, block.width), dtype=np.uint16)
-            for block in self.blocks
-        }
-        for product in self.usable(past):
+    def _readable(self, past: Sequence[Product]) -> list[Product]:
+        """Put aside the looks of the history that cannot be read."""
+        readable = []
+        for done, product in enumerate(past):
+            self.doors.progress("history", done, len(past))
             try:
-                seen = {
-                    block.block_id: np.isfinite(self.looks.values(product, block)[0])
-                    for block in self.blocks
-                }
+                self.looks.sample(product, self.blocks, self._step)
             except SourceError as error:
-                # a replay fits nothing, so it meets the look for the first time
                 self.refuse(product, error)
                 continue
-            for block_id, clear in seen.items():
-                last_clear[block_id][clear] = day_number(product)
+            readable.append(product)
+        if not readable:
+            raise HistoryError(
+                f"there is no look at grid {self.grid.grid_id} up to "
+                f"{self.job.parameters.history.until} (history.until)"
+            )
+        return readable
+
+    def _common(self, products: Sequence[Product]) -> SceneNorm:
+        """Estimate what scenes of the history share, as they now lie."""
+        samples, places = [], np.empty(0, dtype=np.int64)
+        for product in products:
+            shift = self._shifts.get(product.product_id)
+            sample = self.looks.sample(product, self.blocks, self._step, shift)
+            samples.append(sample.values)
+            places = sample.places
+        return scene_norm(
+            np.stack(samples),
+            np.array([day_number(product) for product in products]),
+            weights=self._weights,
+            min_sample=self._min_sample,
+            parameters=self.job.parameters.history,
+            cell=self._cells.of(*np.divmod(places, self.grid.width)),
+            cells=self._cells,
+        )
+
+    def _register(self, products: Sequence[Product], common: SceneNorm) -> bool:
+        """Measure how far scenes of the history lie off; True if any is far."""
+        numbers = np.array([day_number(product) for product in products])
+        references = [
+            self._fitted(products, numbers, chip, common) for chip in self._chips
+        ]
+        for product, day in zip(products, numbers, strict=True):
+            seen = [self.looks.sight(product, chip).seen for chip in self._chips]
+            changed = [unlike_before(reference) for reference in references]
+            shift = shift_of(seen, references, changed, int(day), self._weights)
+            if shift is not None and shift.length > MOST_SHIFT:
+                self._shifts[product.product_id] = shift
+        return bool(self._shifts)
+
+    def _fitted(
+        self,
+        products: Sequence[Product],
+        days: NDArray[np.int64],
+        window: Block,
+        common: SceneNorm,
+    ) -> Reference:
+        """Fit the reference of a window."""
+        values = np.stack(
+            [
+                self.looks.sight(p, window, self._shifts.get(p.product_id)).seen
+                for p in products
+            ]
+        )
+        offsets = np.stack(
+            [self._cells.at(o, window.rows, window.cols) for o in common.offsets]
+        )
+        return fit_reference(
+            values,
+            days,
+            offsets,
+            norm=common,
+            weights=self._weights,
+            names=self.looks.names,
+            parameters=self.job.parameters.history,
+        )
+
+    def initial_states(self, references: Mapping[str, Reference]) -> dict[str, State]:
+        """Make evidence in which nothing has happened since the history."""
         return {
-            block_id: initial_state(len(self.looks.names), days)
-            for block_id, days in last_clear.items()
+            block_id: initial_state(reference, len(self.looks.names))
+            for block_id, reference in references.items()
         }
 
-    def statistics(
-        self, product: Product, references: Mapping[str, Reference], norm: Norm
+    def take(
+        self,
+        product: Product,
+        states: Mapping[str, State],
+        references: Mapping[str, Reference],
+        norm: Norm,
+    ) -> tuple[dict[str, State], Look] | None:
+        """Add one look to the evidence; None if it shows too little or lies off."""
+        day = day_number(product)
+        places = _Places(
+            references=[self._cut(references, chip) for chip in self._chips],
+            disturbed=[
+                tiers(self._cut(states, chip), self.job.parameters.evidence) > 0
+                for chip in self._chips
+            ],
+        )
+        shift = self._shift(product, places, day)
+        far = shift if shift is not None and shift.length > MOST_SHIFT else None
+        if far is not None:
+            rest = self._shift(product, places, day, far)
+            if rest is None or rest.length > MOST_SHIFT:
+                return None
+        sample = self.looks.sample(product, self.blocks, self._step, far)
+        statistics = self._statistics(sample, references, norm, day)
+        if statistics is None:
+            return None
+
+        def added(block: Block) -> tuple[State, ClearCounts]:
+            seen = self.looks.sight(product, block, far)
+            before = states[block.block_id]
+            bright, values, rescued = with_rescued(
+                seen,
+                planes(before)["bright_looks"],
+                cloud_share=sample.cloud_share,
+                parameters=self.job.parameters.rescue,
+            )
+            state = observe(
+                before,
+                references[block.block_id],
+                values,
+                day=day,
+                weights=self._weights,
+                shared=statistics.over(self._cells, block.rows, block.cols),
+                norm=norm,
+                parameters=self.job.parameters.evidence,
+            )
+            planes(state)["bright_looks"][...] = bright
+            return state, replace(
+                seen.counts, clear=seen.counts.clear + rescued, rescued=rescued
+            )
+
+        results = list(self.doors.executor.map(added, self.blocks))
+        after = {
+            block.block_id: state
+            for block, (state, _) in zip(self.blocks, results, strict=True)
+        }
+        look = Look(
+            product=product,
+            shift=shift,
+            put_back=far is not None,
+            noise=round(float(np.median(statistics.noise)), 3),
+            sample=statistics.sample,
+            weak_cells=statistics.weak_cells,
+            counts=total([counts for _, counts in results]),
+        )
+        return after, look
+
+    def _shift(
+        self,
+        product: Product,
+        places: "_Places",
+        day: int,
+        put_back: Shift | None = None,
+    ) -> Shift | None:
+        """Measure how far a scene lies off."""
+        seen = [self.looks.sight(product, c, put_back).seen for c in self._chips]
+        return shift_of(seen, places.references, places.disturbed, day, self._weights)
+
+    def _cut(
+        self, parts: Mapping[str, NDArray[_Number]], window: Block
+    ) -> NDArray[_Number]:
+        """Cut a window out of the blocks, shape (plane, y, x)."""
+        first = next(iter(parts.values()))
+        cut = np.empty((len(first), window.height, window.width), dtype=first.dtype)
+        for block in self.blocks:
+            top = max(block.row, window.row)
+            left = max(block.col, window.col)
+            bottom = min(block.row + block.height, window.row + window.height)
+            right = min(block.col + block.width, window.col + window.width)
+            if top < bottom and left < right:
+                cut[
+                    :,
+                    top - window.row : bottom - window.row,
+                    left - window.col : right - window.col,
+                ] = parts[block.block_id][
+                    :,
+                    top - block.row : bottom - block.row,
+                    left - block.col : right - block.col,
+                ]
+        return cut
+
+    def _statistics(
+        self,
+        sample: Sample,
+        references: Mapping[str, Reference],
+        norm: Norm,
+        day: int,
     ) -> SceneStatistics | None:
         """Compare the scene's fixed sample with the reference."""
-        values, places = self.looks.sample(product, self.blocks, self._step)
-        rows, cols = np.divmod(places, self.grid.width)
+        rows, cols = np.divmod(sample.places, self.grid.width)
         reference = np.empty(
-            (len(next(iter(references.values()))), places.size), dtype=np.int16
+            (len(next(iter(references.values()))), rows.size), dtype=np.int16
         )
         for block in self.blocks:
             inside = (
@@ -423,39 +652,11 @@ class _Work:
             reference[:, inside] = references[block.block_id][
                 :, rows[inside] - block.row, cols[inside] - block.col
             ]
-        departures = residuals(values, reference, day_number(product))
+        departures = residuals(sample.values, reference, day)
         return scene_statistics(
             departures,
             norm=norm,
-            parameters=replace(
-                self.job.parameters.evidence, min_sample=self._min_sample
-            ),
+            parameters=self._test,
+            cell=self._cells.of(rows, cols),
+            cells=self._cells,
         )
-
-    def observe(
-        self,
-        product: Product,
-        states: Mapping[str, State],
-        references: Mapping[str, Reference],
-        norm: Norm,
-        statistics: SceneStatistics,
-    ) -> dict[str, State]:
-        """Add one look to the evidence of every block."""
-
-        def added(block: Block) -> State:
-            return observe(
-                states[block.block_id],
-                references[block.block_id],
-                self.looks.values(product, block),
-                day=day_number(product),
-                weights=self._weights,
-                statistics=statistics,
-                norm=norm,
-                parameters=self.job.parameters.evidence,
-            )
-
-        results = self.doors.executor.map(added, self.blocks)
-        return {
-            block.block_id: state
-            for block, state in zip(self.blocks, results, strict=True)
-        }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rsmonitor.interfaces import (
     AlertSink,
     Clock,
+    ElevationModel,
     Executor,
     Ledger,
     LicenceRegister,
@@ -90,6 +91,9 @@ class Doors:
 
     progress: Progress
     """Who watches."""
+
+    elevation: ElevationModel | None = None
+    """Relief, whose shadow is not taken for ground; None: relief is not looked at."""
 
     counties: tuple[County, ...] = ()
     """Border layer that says which counties an alert names; none: the district's."""

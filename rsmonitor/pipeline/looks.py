@@ -1,6 +1,7 @@
 """One product at one place becomes index values, NaN where the ground was not seen."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -9,20 +10,41 @@ from numpy.typing import NDArray
 
 from rsmonitor.errors import SourceError
 from rsmonitor.interfaces import SceneSource
+from rsmonitor.pipeline.relief import Relief
 from rsmonitor.records.acquisition import Product
 from rsmonitor.records.grid import Block, Grid
 from rsmonitor.records.licence import SHANGHAI
 from rsmonitor.records.parameters import Parameters
 from rsmonitor.records.rasters import DAY_ZERO, SCENE, check
-from rsmonitor.stages.clear import clear_ground
-from rsmonitor.stages.geodesy import radius_pixels
-from rsmonitor.stages.indices import available, bands_needed, spectral_indices
+from rsmonitor.stages.geodesy import pixel_size_m, radius_pixels
+from rsmonitor.stages.indices import available, bands_needed
+from rsmonitor.stages.registration import Shift, margin
+from rsmonitor.stages.rescue import rescue_halo
+from rsmonitor.stages.sight import (
+    SCREENING_BANDS,
+    Screening,
+    Sight,
+    padded,
+    put_back_sight,
+    sight,
+)
 
 KEPT_BYTES: Final = 256 * 2**20
 """Looks are kept between two passes over a grid while they fit in this much."""
 
-SCREENING_BANDS: Final = ("B03", "B11")
-"""Bands that the clear-sky screen reads beside SCL."""
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sample:
+    """What one look shows of the fixed sample of pixels of a grid."""
+
+    values: NDArray[np.float32]
+    """Indices; NaN where not seen, shape (index, pixel)."""
+
+    places: NDArray[np.int64]
+    """Row times grid width plus column, ascending, shape (pixel,)."""
+
+    cloud_share: float
+    """Share that SCL calls cloud, 0 to 1."""
 
 
 class Looks:
@@ -37,6 +59,8 @@ class Looks:
         The grid.
     parameters : Parameters
         Indices and clear-sky screen.
+    relief : Relief, optional
+        Its shadow is not ground that was seen.
 
     Raises
     ------
@@ -44,7 +68,14 @@ class Looks:
         If the source's bands give none of the indices.
     """
 
-    def __init__(self, source: SceneSource, grid: Grid, parameters: Parameters) -> None:
+    def __init__(
+        self,
+        source: SceneSource,
+        grid: Grid,
+        parameters: Parameters,
+        relief: Relief | None = None,
+    ) -> None:
+        self._relief = relief
         wanted = parameters.evidence.indices
         self.grid = grid
         self.names = available(wanted, source.bands)
@@ -61,14 +92,25 @@ class Looks:
         )
         self._rows = [source.bands.index(band) for band in self._bands]
         self._source = source
-        self._clear = parameters.clear
-        self._grow = radius_pixels(grid, parameters.clear.grow_m)
-        self._kept: dict[tuple[str, Block], NDArray[np.float32]] = {}
+        self._screening = Screening(
+            pixel_m=min(pixel_size_m(grid)),
+            grow_pixels=radius_pixels(grid, parameters.clear.grow_m),
+            clear=parameters.clear,
+            rescue=parameters.rescue,
+        )
+        self._halo = rescue_halo(
+            self._screening.pixel_m,
+            grow_pixels=self._screening.grow_pixels,
+            parameters=parameters.rescue,
+        )
+        self._kept: dict[tuple[str, Block, Shift | None], Sight] = {}
         self._kept_bytes = 0
 
-    def values(self, product: Product, window: Block) -> NDArray[np.float32]:
+    def sight(
+        self, product: Product, window: Block, shift: Shift | None = None
+    ) -> Sight:
         """
-        Read the indices of a window.
+        Read one look at a window.
 
         Parameters
         ----------
@@ -76,46 +118,70 @@ class Looks:
             Which look.
         window : Block
             Where; clouds outside it that reach in are seen.
+        shift : Shift, optional
+            How far the scene lies off; it is put back.
 
         Returns
         -------
-        ndarray of float32, shape (index, y, x)
-            Indices in the order of `names`; NaN where the ground was not seen.
+        Sight
+            Indices in the order of `names`, and what was seen.
 
         Raises
         ------
         SourceError
             If the product cannot be read.
         """
-        place = (product.product_id, window)
+        place = (product.product_id, window, shift)
         kept = self._kept.get(place)
         if kept is not None:
             return kept
-        around = window.with_halo(self._grow, self.grid)
+        if shift is None:
+            seen = self._read(product, window)
+        else:
+            seen = self._moved(product, window, shift)
+        if self._kept_bytes + seen.nbytes <= KEPT_BYTES:
+            self._kept[place] = seen
+            self._kept_bytes += seen.nbytes
+        return seen
+
+    def _moved(self, product: Product, window: Block, shift: Shift) -> Sight:
+        """Read with a margin, and put back."""
+        rim = margin(shift)
+        around = window.with_halo(rim, self.grid)
+        rows, cols = window.within(around)
+        seen = self._read(product, around, window)
+        missing = (
+            (rim - rows.start, rim - (around.height - rows.stop)),
+            (rim - cols.start, rim - (around.width - cols.stop)),
+        )
+        return put_back_sight(padded(seen, missing), shift)
+
+    def _read(
+        self, product: Product, window: Block, counted: Block | None = None
+    ) -> Sight:
+        """Read a window as it lies."""
+        around = window.with_halo(self._halo, self.grid)
         scene = check(self._source.load(product, self.grid, around), SCENE)
-        reflectance = scene["reflectance"].to_numpy()[self._rows]
-        clear, _ = clear_ground(
-            reflectance,
+        return sight(
+            scene["reflectance"].to_numpy()[self._rows],
             scene["scl"].to_numpy(),
             bands=self._bands,
-            grow_pixels=self._grow,
-            parameters=self._clear,
+            names=self.names,
+            window=window.within(around),
+            screening=self._screening,
+            shadow=(
+                None if self._relief is None else self._relief.shadow(product, window)
+            ),
+            counted=(counted or window).within(around),
         )
-        rows, cols = window.within(around)
-        values = spectral_indices(
-            reflectance[:, rows, cols], bands=self._bands, names=self.names
-        )
-        values[:, ~clear[rows, cols]] = np.nan
-        # an index that failed makes the look unusable for all of them
-        values[:, ~np.isfinite(values).all(axis=0)] = np.nan
-        if self._kept_bytes + values.nbytes <= KEPT_BYTES:
-            self._kept[place] = values
-            self._kept_bytes += values.nbytes
-        return values
 
     def sample(
-        self, product: Product, blocks: Sequence[Block], step: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        self,
+        product: Product,
+        blocks: Sequence[Block],
+        step: int,
+        shift: Shift | None = None,
+    ) -> Sample:
         """
         Read the fixed sample of pixels from which scene statistics are taken.
 
@@ -127,20 +193,20 @@ class Looks:
             Blocks that cover the grid.
         step : int
             Every how manieth row and column of the grid is in the sample.
+        shift : Shift, optional
+            How far the scene lies off; it is put back.
 
         Returns
         -------
-        values : ndarray of float32, shape (index, pixel)
-            Indices; NaN where not seen.
-        places : ndarray of int64, shape (pixel,)
-            Row times grid width plus column; the same for any cutting into blocks.
+        Sample
+            The same for any cutting into blocks.
 
         Raises
         ------
         SourceError
             If the product cannot be read.
         """
-        found, where = [], []
+        found, where, clouds = [], [], []
         for block in blocks:
             rows = np.arange(
                 -(-block.row // step) * step, block.row + block.height, step
@@ -150,13 +216,18 @@ class Looks:
             )
             if not (rows.size and cols.size):
                 continue
-            values = self.values(product, block)
-            cut = values[:, (rows - block.row)[:, None], (cols - block.col)[None]]
-            found.append(cut.reshape(len(self.names), -1))
+            seen = self.sight(product, block, shift)
+            cut = ((rows - block.row)[:, None], (cols - block.col)[None])
+            found.append(seen.seen[:, *cut].reshape(len(self.names), -1))
+            clouds.append(seen.cloudy[cut].reshape(-1))
             where.append((rows[:, None] * self.grid.width + cols[None]).reshape(-1))
         places = np.concatenate(where)
         order = np.argsort(places)
-        return np.concatenate(found, axis=1)[:, order], places[order]
+        return Sample(
+            values=np.concatenate(found, axis=1)[:, order],
+            places=places[order],
+            cloud_share=float(np.concatenate(clouds).mean()),
+        )
 
     def forget(self) -> None:
         """Let go of the looks that are remembered."""

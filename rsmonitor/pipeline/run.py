@@ -7,7 +7,7 @@ makes all of it true. A run that dies at any moment leaves the world as it was.
 import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Final
 
@@ -16,7 +16,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from rsmonitor.errors import HistoryError, OutputError, StoreError
-from rsmonitor.pipeline.detection import Detected, detect
+from rsmonitor.pipeline.detection import Detected, Look, detect
 from rsmonitor.pipeline.job import Doors, Job, Outcome, Refused
 from rsmonitor.pipeline.looks import day_of
 from rsmonitor.records.acquisition import Product
@@ -37,7 +37,7 @@ from rsmonitor.records.site import Site
 from rsmonitor.records.week import IsoWeek
 from rsmonitor.stages.alerting import alert_events_of, alert_id_of, alert_sites
 from rsmonitor.stages.classify import classify
-from rsmonitor.stages.edges import without_edges
+from rsmonitor.stages.edges import core
 from rsmonitor.stages.evidence import strength, tiers
 from rsmonitor.stages.features import measure
 from rsmonitor.stages.geodesy import grid_outline, pixel_area_m2
@@ -123,8 +123,14 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
         refused += failed
     code = job.district.code
     before = doors.ledger.sites(code)
+    found: list[Classified] = []
+    evidence: dict[str, xr.Dataset] = {}
+    for detected in detections:
+        objects, outlined = _classified(job, detected)
+        found += objects
+        evidence[detected.grid.grid_id] = _product(job, detected, outlined)
     sites = track(
-        [c for detected in detections for c in _classified(job, detected)],
+        found,
         before,
         district=code,
         parameters=job.parameters.tracking,
@@ -153,7 +159,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
         grids=tuple(d.grid for d in detections),
         sites=sites,
         alerts=alerts,
-        evidence={d.grid.grid_id: _product(job, d) for d in detections},
+        evidence=evidence,
         last_clear={d.grid.grid_id: _last_clear(d) for d in detections},
         coverage=tuple(_coverage(partition, d) for d in detections),
         register=register,
@@ -208,21 +214,20 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
     )
 
 
-def _tier(job: Job, detected: Detected) -> NDArray[np.uint8]:
-    """Grade the evidence of a grid, blurred edges left out."""
-    return without_edges(
-        tiers(detected.state, job.parameters.evidence),
-        strength(detected.state, detected.norm, weights(detected.names)),
-        share=job.parameters.outline.edge_share,
-        pixels=job.parameters.outline.edge_pixels,
-    )
-
-
-def _classified(job: Job, detected: Detected) -> list[Classified]:
+def _classified(
+    job: Job, detected: Detected
+) -> tuple[list[Classified], NDArray[np.bool_]]:
     """Outline the evidence of a grid, measure the objects and name their causes."""
+    tier = tiers(detected.state, job.parameters.evidence)
     disturbances, labels = outline(
         detected.state,
-        _tier(job, detected),
+        tier,
+        core(
+            tier,
+            strength(detected.state, detected.norm, weights(detected.names)),
+            share=job.parameters.outline.edge_share,
+            pixels=job.parameters.outline.edge_pixels,
+        ),
         grid=detected.grid,
         parameters=job.parameters.outline,
     )
@@ -234,11 +239,12 @@ def _classified(job: Job, detected: Detected) -> list[Classified]:
         norm=detected.norm,
         names=detected.names,
     )
-    return [
+    objects = [
         classify(disturbance)
         for disturbance in measured
         if _is_of_grid(disturbance, detected.grid)
     ]
+    return objects, labels > 0
 
 
 def _is_of_grid(disturbance: Disturbance, grid: Grid) -> bool:
@@ -350,16 +356,18 @@ def _provenance(
     )
 
 
-def _product(job: Job, detected: Detected) -> xr.Dataset:
+def _product(job: Job, detected: Detected, outlined: NDArray[np.bool_]) -> xr.Dataset:
     """Turn the evidence into what `evidence.nc` holds."""
     plane = planes(detected.state)
-    tier = _tier(job, detected)
+    tier = tiers(detected.state, job.parameters.evidence)
     variables = {
         "tier": tier,
         "first_seen": _dates(np.where(tier > 0, plane["first_seen"], 0)),
         "confirmed": _dates(np.where(tier > 0, plane["confirmed"], 0)),
+        "outlined": outlined,
         "n_clear": plane["n_clear"],
         "monitored": detected.reference[0] != REFERENCE_FILL,
+        "history": detected.reference[-1].astype(np.uint8),
     }
     return check(
         xr.Dataset({name: (("y", "x"), value) for name, value in variables.items()}),
@@ -432,12 +440,29 @@ def _work_events(
             "run_id": partition.run_id,
             "grid_id": detected.grid.grid_id,
             "replayed": detected.plan.replays,
+            "drift": detected.drift.noise,
+            "new_reference_due": detected.drift.due,
             "products": [product.product_id for product in detected.applied],
+            "looks": [_taken(look) for look in detected.looks],
             "unusable": [product.product_id for product in detected.unusable],
             "refused": [r.product_id for r in refused],
         }
         events.append(EventDraft(kind=EventKind.APPLIED, at=now, who=WHO, body=body))
     return events
+
+
+def _taken(look: Look) -> dict[str, object]:
+    """Say how a look was taken in."""
+    shift = look.shift
+    return {
+        "product_id": look.product.product_id,
+        "shift_pixels": None if shift is None else [shift.dy, shift.dx],
+        "put_back": look.put_back,
+        "noise": look.noise,
+        "sample": look.sample,
+        "weak_cells": look.weak_cells,
+        "pixels": asdict(look.counts),
+    }
 
 
 def _counts(result: RunResult) -> Mapping[str, int]:

@@ -44,6 +44,26 @@ class Tier(IntEnum):
         return self.name.lower()
 
 
+class HistoryClass(IntEnum):
+    """What the history of a pixel was, and so what its reference describes."""
+
+    TOO_FEW = 0
+    """Not monitored: too few looks at the present ground."""
+    STABLE = 1
+    """One ground throughout."""
+    DISTURBED = 2
+    """Plant cover was lost early; the reference describes the ground after that."""
+    RECOVERED = 3
+    """Plant cover came; the reference describes the ground after that."""
+    ROTATION = 4
+    """Both: fields or plantations. The spread holds the swings that are known."""
+    BARE = 5
+    """Not monitored: bare all year, so that nothing is left to lose."""
+    LATE = 6
+    """Plant cover was lost too late for a new reference: it describes what was before,
+    and the first looks of monitoring report the loss, dated in the history."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RasterSpec:
     """What one raster variable is: its dimensions, type and meaning."""
@@ -101,6 +121,7 @@ EVIDENCE_PLANES: Final[tuple[str, ...]] = (
     "last_clear",
     "looks_since",
     "n_clear",
+    "bright_looks",
 )
 """Planes of the evidence state, in the order of its first axis.
 
@@ -112,6 +133,8 @@ last_seen : day of the last clear look that still looked disturbed.
 last_clear : day of the last clear look.
 looks_since : clear looks from `first_seen` on, that look included.
 n_clear : clear looks since monitoring began.
+bright_looks : looks in which SCL called the pixel cloud though it may be bright ground,
+    and how bright it was; see `rsmonitor.stages.rescue.remember`.
 
 After these comes one plane an index: the mean departure from the reference over
 the first looks since `first_seen`, index units times `REFERENCE_SCALE` plus
@@ -144,11 +167,51 @@ REFERENCE_STATE: Final = RasterSpec(
     dtype="int16",
     units="0.0001",
     meaning=(
-        "Per index the seasonal coefficients and then the spread, times 10,000; "
-        "the last plane counts the clear looks of the history. -32768 where the "
-        "pixel is not monitored."
+        "Per index the seasonal coefficients and then the spread, times 10,000, "
+        "-32768 where the pixel is not monitored; then the clear looks that the "
+        "reference rests on; the day of the last of them, since 1970-01-01, 0 if there "
+        "is none; and the `HistoryClass`."
     ),
 )
+
+REFERENCE_COMMON: Final = 3
+"""Last planes of a reference, of no index: looks, last day, history class."""
+
+
+def planes_per_index(reference: NDArray[np.int16], n_index: int) -> int:
+    """
+    Say how many planes of a reference belong to each index.
+
+    Parameters
+    ----------
+    reference : ndarray of int16, shape (parameter, ...)
+        See `REFERENCE_STATE`.
+    n_index : int
+        Number of indices.
+
+    Returns
+    -------
+    int
+        Seasonal coefficients and the spread.
+
+    Raises
+    ------
+    ContractError
+        If the planes cannot belong to so many indices.
+
+    Examples
+    --------
+    >>> planes_per_index(np.zeros((15, 1, 1), dtype=np.int16), 3)
+    4
+    """
+    own, rest = divmod(int(reference.shape[0]) - REFERENCE_COMMON, n_index)
+    if rest or own < 2:  # noqa: PLR2004 - a mean and a spread
+        raise ContractError(
+            f"a reference of {reference.shape[0]} planes does not hold {n_index} "
+            "indices: it was written by another version"
+        )
+    return own
+
 
 EVIDENCE_PRODUCT: Final = (
     RasterSpec(
@@ -156,7 +219,14 @@ EVIDENCE_PRODUCT: Final = (
         dims=("y", "x"),
         dtype="uint8",
         units="1",
-        meaning="0 none, 1 low, 2 medium, 3 high.",
+        meaning="0 none, 1 low, 2 medium, 3 high; the blurred rim of a change too.",
+    ),
+    RasterSpec(
+        name="outlined",
+        dims=("y", "x"),
+        dtype="bool",
+        units="1",
+        meaning="True inside the outline of a disturbance: at least half of it changed.",
     ),
     RasterSpec(
         name="first_seen",
@@ -185,6 +255,16 @@ EVIDENCE_PRODUCT: Final = (
         dtype="bool",
         units="1",
         meaning="True where the history sufficed to say what unchanged looks like.",
+    ),
+    RasterSpec(
+        name="history",
+        dims=("y", "x"),
+        dtype="uint8",
+        units="1",
+        meaning=(
+            "0 too few looks, 1 one ground, 2 cover lost early, 3 cover came, 4 by "
+            "turns, 5 bare, 6 cover lost late: see HistoryClass."
+        ),
     ),
 )
 """The variables of ``evidence.nc``."""

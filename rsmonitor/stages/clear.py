@@ -2,11 +2,12 @@
 
 The scene classification (SCL) decides, with clouds and their shadows grown, because
 their edges carry through. Classes are never interpolated: between class 4 and 8 lies
-6, which is water. Bare soil that SCL calls cloud is lost here and counted as cloud;
-rescuing it needs more than one scene.
+6, which is water. Bare soil that SCL calls cloud is lost here and counted as cloud,
+unless `rsmonitor.stages.rescue` says that it is ground: that needs more than one scene.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,10 @@ from rsmonitor.records.rasters import Scl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearCounts:
-    """Pixels that each screen removed; every pixel is counted once."""
+    """Pixels that each screen removed; every pixel is counted once.
+
+    It is either clear, or counted by the first screen that took it.
+    """
 
     pixels: int
     """All pixels."""
@@ -39,6 +43,66 @@ class ClearCounts:
     clear: int
     """What is left."""
 
+    hazy: int = 0
+    """Under haze although SCL says ground."""
+
+    shadowed: int = 0
+    """In the shadow of relief although SCL says ground."""
+
+    rescued: int = 0
+    """Of `clear`, what the cloud screen took and the rescue of bright ground brought
+    back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Screens:
+    """What is known of the pixels of a look beside their classes; None: nothing."""
+
+    rescued: NDArray[np.bool_] | None = None
+    """True where a 'cloud', or what is beside it, is bright ground: neither its class
+    nor the growth of clouds takes it. See `rsmonitor.stages.rescue`."""
+
+    hazy: NDArray[np.bool_] | None = None
+    """True under haze. See `rsmonitor.stages.haze`."""
+
+    shadowed: NDArray[np.bool_] | None = None
+    """True in the shadow of relief. See `rsmonitor.stages.terrain`."""
+
+    def over(
+        self, shape: tuple[int, ...]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+        """
+        Give the three of them, False everywhere where nothing is known.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Rows and columns.
+
+        Returns
+        -------
+        tuple of ndarray of bool, shape (y, x)
+            Rescued, hazy and shadowed.
+
+        Raises
+        ------
+        ContractError
+            If one has another shape.
+        """
+        given = {
+            "rescued": self.rescued,
+            "hazy": self.hazy,
+            "shadowed": self.shadowed,
+        }
+        for name, plane in given.items():
+            if plane is not None and plane.shape != shape:
+                raise ContractError(f"{name} {plane.shape} does not fit scl {shape}")
+        nothing = np.zeros(shape, dtype=np.bool_)
+        rescued, hazy, shadowed = (
+            nothing if plane is None else plane for plane in given.values()
+        )
+        return rescued, hazy, shadowed
+
 
 def clear_ground(
     reflectance: NDArray[np.float32],
@@ -47,6 +111,8 @@ def clear_ground(
     bands: tuple[str, ...],
     grow_pixels: int,
     parameters: ClearParameters,
+    screens: Screens | None = None,
+    window: tuple[slice, slice] | None = None,
 ) -> tuple[NDArray[np.bool_], ClearCounts]:
     """
     Say for each pixel whether the ground was seen.
@@ -63,6 +129,10 @@ def clear_ground(
         Radius by which clouds and shadows grow, pixels.
     parameters : ClearParameters
         Classes and thresholds.
+    screens : Screens, optional
+        What is known beside the classes.
+    window : tuple of slice, optional
+        What is counted, if not all: a block without its halo.
 
     Returns
     -------
@@ -97,20 +167,54 @@ def clear_ground(
             f"reflectance {reflectance.shape} does not fit {len(bands)} bands "
             f"and scl {scl.shape}"
         )
+    rescued, hazy, shadowed = (screens or Screens()).over(scl.shape)
     measured = np.isfinite(reflectance).all(axis=0) & (scl != Scl.NO_DATA)
     classed = np.isin(scl, parameters.clear_classes)
     near_cloud = grow(np.isin(scl, parameters.grown_classes), grow_pixels)
     snow = _snow(reflectance, bands, parameters)
-    clear = measured & classed & ~near_cloud & ~snow
+    unscreened = measured & classed & ~near_cloud
+    ground = unscreened | (measured & rescued)
+    lit = ground & ~snow & ~hazy
+    clear = lit & ~shadowed
+    counted = (slice(None), slice(None)) if window is None else window
+
+    def number(taken: NDArray[np.bool_]) -> int:
+        return int(taken[counted].sum())
+
     counts = ClearCounts(
-        pixels=scl.size,
-        not_measured=int((~measured).sum()),
-        classed_out=int((measured & ~classed).sum()),
-        grown_out=int((measured & classed & near_cloud).sum()),
-        snow=int((measured & classed & ~near_cloud & snow).sum()),
-        clear=int(clear.sum()),
+        pixels=scl[counted].size,
+        not_measured=number(~measured),
+        classed_out=number(measured & ~classed & ~rescued),
+        grown_out=number(measured & classed & near_cloud & ~rescued),
+        snow=number(ground & snow),
+        hazy=number(ground & ~snow & hazy),
+        shadowed=number(lit & shadowed),
+        clear=number(clear),
+        rescued=number(clear & ~unscreened),
     )
     return clear, counts
+
+
+def total(parts: Sequence[ClearCounts]) -> ClearCounts:
+    """
+    Add the counts of the blocks of one look.
+
+    Parameters
+    ----------
+    parts : sequence of ClearCounts
+        At least one.
+
+    Returns
+    -------
+    ClearCounts
+        Of all of them.
+    """
+    return ClearCounts(
+        **{
+            field.name: sum(getattr(part, field.name) for part in parts)
+            for field in fields(ClearCounts)
+        }
+    )
 
 
 def grow(covered: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:

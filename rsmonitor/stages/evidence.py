@@ -36,13 +36,10 @@ from rsmonitor.records.rasters import (
     SCORE_SCALE,
     Tier,
     planes,
+    planes_per_index,
 )
-from rsmonitor.stages.history import (
-    MAD_TO_SIGMA,
-    Norm,
-    scene_noise,
-    seasonal_terms,
-)
+from rsmonitor.stages.history import Norm, scene_noise, seasonal_terms
+from rsmonitor.stages.levelling import Cells, Shared, levels
 
 DEPARTURE_LOOKS = 10
 """The mean departure is that of the first looks, this many: enough to average out
@@ -54,16 +51,44 @@ FULL = np.iinfo(np.uint16).max
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SceneStatistics:
-    """What one scene as a whole departs from the reference; the same for all blocks."""
+    """What one scene departs from the reference by cell; the same for all blocks."""
 
     offset: NDArray[np.float32]
-    """Median departure of the sample, shape (index,)."""
+    """Departure of the common cover, shape (index, cell)."""
 
     noise: NDArray[np.float32]
-    """How much noisier than usual, at least 1, shape (index,)."""
+    """How much noisier than usual, at least 1, shape (index, cell)."""
 
     sample: int
     """Clear sample pixels that it rests on."""
+
+    weak_cells: int
+    """Cells in which too little was seen to tell them from the whole scene."""
+
+    def over(self, cells: Cells, rows: slice, cols: slice) -> Shared:
+        """
+        Lay what the scene shares over a window.
+
+        Parameters
+        ----------
+        cells : Cells
+            The lattice.
+        rows : slice
+            Rows of the window in the grid.
+        cols : slice
+            Columns of the window in the grid.
+
+        Returns
+        -------
+        Shared
+            Offset and noise at each pixel; one value for all where there is one cell.
+        """
+        if self.offset.shape[1] == 1:
+            return Shared(offset=self.offset[:, :, None], noise=self.noise[:, :, None])
+        return Shared(
+            offset=cells.at(self.offset, rows, cols),
+            noise=cells.at(self.noise, rows, cols),
+        )
 
 
 def residuals(
@@ -89,7 +114,7 @@ def residuals(
         Index units; NaN where not clear or not monitored.
     """
     n_index = values.shape[0]
-    per_index = (reference.shape[0] - 1) // n_index
+    per_index = planes_per_index(reference, n_index)
     harmonics = (per_index - 2) // 2
     terms = seasonal_terms(np.array([day]), harmonics)[0].astype(np.float32)
     monitored = reference[0] != REFERENCE_FILL
@@ -110,9 +135,11 @@ def scene_statistics(
     *,
     norm: Norm,
     parameters: EvidenceParameters,
+    cell: NDArray[np.int64],
+    cells: Cells,
 ) -> SceneStatistics | None:
     """
-    Estimate what a scene as a whole departs from the reference.
+    Estimate what a scene departs from the reference around each place.
 
     Parameters
     ----------
@@ -122,21 +149,25 @@ def scene_statistics(
         What is usual, from the history.
     parameters : EvidenceParameters
         The least sample.
+    cell : ndarray of int64, shape (pixel,)
+        Cell of each sample pixel.
+    cells : Cells
+        The lattice.
 
     Returns
     -------
     SceneStatistics or None
         None where too few sample pixels were clear: the scene says nothing.
     """
-    seen = sample_residuals[:, np.isfinite(sample_residuals).all(axis=0)]
-    if seen.shape[1] < parameters.min_sample:
+    sample = int(np.isfinite(sample_residuals).all(axis=0).sum())
+    if sample < parameters.min_sample:
         return None
-    offset = np.median(seen, axis=1)
-    spread = MAD_TO_SIGMA * np.median(np.abs(seen - offset[:, None]), axis=1)
+    shared = levels(sample_residuals, cell, cells)
     return SceneStatistics(
-        offset=offset.astype(np.float32),
-        noise=scene_noise(spread, norm.spread).astype(np.float32),
-        sample=seen.shape[1],
+        offset=shared.offset,
+        noise=scene_noise(shared.spread, norm.spread[:, None]).astype(np.float32),
+        sample=sample,
+        weak_cells=shared.weak,
     )
 
 
@@ -145,7 +176,7 @@ def combined_departure(
     reference: NDArray[np.int16],
     *,
     weights: NDArray[np.float32],
-    statistics: SceneStatistics,
+    noise: NDArray[np.float32],
     norm: Norm,
 ) -> NDArray[np.float32]:
     """
@@ -159,8 +190,8 @@ def combined_departure(
         Its spread planes are used.
     weights : ndarray of float32, shape (index,)
         Share of each index; they sum to 1.
-    statistics : SceneStatistics
-        How noisy the scene is.
+    noise : ndarray of float32, shape (index, y, x) or (index, 1, 1)
+        How much noisier than usual the scene is there.
     norm : Norm
         Least spreads, and the spread of the mean.
 
@@ -170,12 +201,12 @@ def combined_departure(
         Spreads of the combined index; NaN where not clear or not monitored.
     """
     n_index = departures.shape[0]
-    per_index = (reference.shape[0] - 1) // n_index
+    per_index = planes_per_index(reference, n_index)
     total = np.zeros(departures.shape[1:], dtype=np.float32)
     for k in range(n_index):
         stored = reference[(k + 1) * per_index - 1].astype(np.float32)
         spread = np.maximum(stored / REFERENCE_SCALE, norm.floor[k])
-        total += weights[k] * departures[k] / (spread * statistics.noise[k])
+        total += weights[k] * departures[k] / (spread * noise[k])
     return total / np.float32(norm.combined)
 
 
@@ -186,7 +217,7 @@ def observe(
     *,
     day: int,
     weights: NDArray[np.float32],
-    statistics: SceneStatistics,
+    shared: Shared,
     norm: Norm,
     parameters: EvidenceParameters,
 ) -> NDArray[np.uint16]:
@@ -205,8 +236,8 @@ def observe(
         Days since 1970-01-01, not before any day in `state`.
     weights : ndarray of float32, shape (index,)
         Share of each index in the evidence; they sum to 1.
-    statistics : SceneStatistics
-        Of the whole scene.
+    shared : Shared
+        What the scene shares there, from `SceneStatistics.over`.
     norm : Norm
         What is usual.
     parameters : EvidenceParameters
@@ -217,11 +248,12 @@ def observe(
     ndarray of uint16, shape (plane, y, x)
         Evidence after the look.
     """
-    departures = residuals(values, reference, day) - statistics.offset[:, None, None]
+    departures = residuals(values, reference, day) - shared.offset
     combined = combined_departure(
-        departures, reference, weights=weights, statistics=statistics, norm=norm
+        departures, reference, weights=weights, noise=shared.noise, norm=norm
     )
-    after = update(state, combined, departures, day=day, parameters=parameters)
+    ratio = log_ratio(combined, parameters)
+    after = update(state, ratio, departures, day=day, parameters=parameters)
     # Ground without a reference is not judged, but that it was seen is a fact.
     seen = (reference[0] == REFERENCE_FILL) & np.isfinite(values).all(axis=0)
     plane = planes(after)
@@ -230,29 +262,59 @@ def observe(
     return after
 
 
+def log_ratio(
+    combined: NDArray[np.float32], parameters: EvidenceParameters
+) -> NDArray[np.float64]:
+    r"""
+    Compute what an optical look says for 'dropped' against 'unchanged'.
+
+    Parameters
+    ----------
+    combined : ndarray of float32, shape (y, x)
+        From `combined_departure`.
+    parameters : EvidenceParameters
+        The drop :math:`\delta`, spreads.
+
+    Returns
+    -------
+    ndarray of float64, shape (y, x)
+        :math:`-\delta z - \delta^2 / 2` in nats, for :math:`z` of unit spread; NaN
+        where not seen. Not clipped.
+
+    Examples
+    --------
+    >>> z = np.array([[0.0, -6.0]], dtype=np.float32)
+    >>> log_ratio(z, EvidenceParameters(drop=6.0))
+    array([[-18.,  18.]])
+    """
+    drop = parameters.drop
+    return -drop * combined.astype(np.float64) - drop * drop / 2
+
+
 def update(
     state: NDArray[np.uint16],
-    combined: NDArray[np.float32],
-    departures: NDArray[np.float32],
+    ratio: NDArray[np.float64],
+    departures: NDArray[np.float32] | None,
     *,
     day: int,
     parameters: EvidenceParameters,
 ) -> NDArray[np.uint16]:
     """
-    Add one look to the evidence.
+    Add one look to the evidence, of whatever sensor.
 
     Parameters
     ----------
     state : ndarray of uint16, shape (plane, y, x)
         Evidence before the look, not modified; see `EVIDENCE_PLANES`.
-    combined : ndarray of float32, shape (y, x)
-        From `combined_departure`; NaN where not seen, which moves nothing.
-    departures : ndarray of float32, shape (index, y, x)
-        Residuals less the scene's offset.
+    ratio : ndarray of float64, shape (y, x)
+        Log likelihood ratio of 'disturbed' against 'unchanged' by the noise model of
+        the sensor, nats; NaN where not seen, which moves nothing. It is clipped here.
+    departures : ndarray of float32, shape (index, y, x), or None
+        Residuals less the scene's offset; None for a sensor that has not these indices.
     day : int
         Days since 1970-01-01.
     parameters : EvidenceParameters
-        Drop, clip and levels.
+        Clip and levels.
 
     Returns
     -------
@@ -261,13 +323,8 @@ def update(
     """
     after = state.copy()
     plane = planes(after)
-    seen = np.isfinite(combined)
-    drop = parameters.drop
-    ratio = np.clip(
-        -drop * np.where(seen, combined, 0.0) - drop * drop / 2,
-        -parameters.clip,
-        parameters.clip,
-    )
+    seen = np.isfinite(ratio)
+    ratio = np.clip(np.where(seen, ratio, 0.0), -parameters.clip, parameters.clip)
     before = plane["score"].astype(np.float64) / SCORE_SCALE
     score = np.clip(before + np.where(seen, ratio, 0.0), 0.0, parameters.cap)
     # as stored, so that what rounds to nothing starts nothing
@@ -286,7 +343,8 @@ def update(
     disturbed = seen & (plane["first_seen"] > 0)
     plane["looks_since"][disturbed] += plane["looks_since"][disturbed] < FULL
     plane["last_seen"][disturbed & (ratio > 0)] = day
-    _track_departures(after, departures, disturbed)
+    if departures is not None:
+        _track_departures(after, departures, disturbed)
 
     plane["confirmed"][unconfirmed & (score >= parameters.high)] = day
     plane["score"][seen] = (score[seen] * SCORE_SCALE).astype(np.uint16)
@@ -295,25 +353,26 @@ def update(
     return after
 
 
-def initial_state(n_index: int, last_clear: NDArray[np.uint16]) -> NDArray[np.uint16]:
+def initial_state(reference: NDArray[np.int16], n_index: int) -> NDArray[np.uint16]:
     """
     Make the evidence of ground that nothing has happened to yet.
 
     Parameters
     ----------
+    reference : ndarray of int16, shape (parameter, y, x)
+        See `rsmonitor.records.rasters.REFERENCE_STATE`; the last clear look is the last
+        that the reference rests on.
     n_index : int
         Number of indices.
-    last_clear : ndarray of uint16, shape (y, x)
-        Day of the last clear look of the history; 0 where there is none.
 
     Returns
     -------
     ndarray of uint16, shape (plane, y, x)
         See `EVIDENCE_PLANES`.
     """
-    shape = (len(EVIDENCE_PLANES) + n_index, *last_clear.shape)
+    shape = (len(EVIDENCE_PLANES) + n_index, *reference.shape[1:])
     state = np.zeros(shape, dtype=np.uint16)
-    planes(state)["last_clear"][...] = last_clear
+    planes(state)["last_clear"][...] = reference[-2]
     state[len(EVIDENCE_PLANES) :] = DEPARTURE_ZERO
     return state
 

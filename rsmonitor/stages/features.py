@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from rsmonitor.records.disturbance import Disturbance
-from rsmonitor.records.rasters import REFERENCE_FILL, REFERENCE_SCALE, planes
+from rsmonitor.records.rasters import (
+    REFERENCE_FILL,
+    REFERENCE_SCALE,
+    planes,
+    planes_per_index,
+)
 from rsmonitor.stages.evidence import mean_departures
 from rsmonitor.stages.history import Norm
 
@@ -67,7 +72,7 @@ def measure(
     if not disturbances:
         return ()
     order = np.arange(1, len(disturbances) + 1)
-    per_index = (reference.shape[0] - 1) // len(names)
+    per_index = planes_per_index(reference, len(names))
     departures = mean_departures(state)
     columns: dict[str, NDArray[np.float64]] = {}
     for k, name in enumerate(names):

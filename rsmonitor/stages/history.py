@@ -5,14 +5,19 @@ Model. Index :math:`k` of pixel :math:`p` at look :math:`t` is
 
 .. math::
 
-   y_{kpt} = o_{kt} + a_{kp} + \sum_{h} b_{khp} \cos h\tau_t + c_{khp} \sin h\tau_t
-             + \varepsilon_{kpt}, \qquad \tau_t = 2\pi\,\mathrm{day}_t / 365.25
+   y_{kpt} = o_{kt}(p) + a_{kp} + \sum_{h} b_{khp} \cos h\tau_t
+             + c_{khp} \sin h\tau_t + \varepsilon_{kpt},
+   \qquad \tau_t = 2\pi\,\mathrm{day}_t / 365.25
 
-where :math:`o_{kt}`, the scene's offset, is the same for all pixels: phenology of the
-common cover, haze and light. It is estimated as a median over a fixed sample of
-pixels, so the year's common course falls out before any pixel is judged. The seasonal
-terms are fitted by iteratively reweighted least squares with Tukey's biweight, so a few
-missed clouds do not count.
+where :math:`o_{kt}(p)`, the scene's offset around a place, is shared by the pixels
+there: phenology of the common cover, haze and light (`rsmonitor.stages.levelling`). So
+the year's common course falls out before any pixel is judged. The seasonal terms are
+fitted by iteratively reweighted least squares with Tukey's biweight, so a few missed
+clouds do not count.
+
+A pixel whose history holds a break (`rsmonitor.stages.stability`) is fitted again on
+what comes after it, and is not monitored where that is too little; where the ground
+falls and rises by turns, the spread holds the swings. Bare ground is not monitored.
 """
 
 from dataclasses import dataclass
@@ -23,14 +28,19 @@ from numpy.typing import NDArray
 
 from rsmonitor.errors import ContractError, HistoryError
 from rsmonitor.records.parameters import HistoryParameters
-from rsmonitor.records.rasters import REFERENCE_FILL, REFERENCE_SCALE
+from rsmonitor.records.rasters import (
+    REFERENCE_COMMON,
+    REFERENCE_FILL,
+    REFERENCE_SCALE,
+    HistoryClass,
+)
+from rsmonitor.stages.levelling import MAD_TO_SIGMA, Cells, levels
+from rsmonitor.stages.stability import Breaks, breaks
 
 DAYS_PER_YEAR: Final = 365.25
 ITERATIONS: Final = 6
 BIWEIGHT: Final = 3.0
 """Residuals beyond this many spreads count for nothing."""
-MAD_TO_SIGMA: Final = 1.4826
-"""Median absolute deviation of a normal distribution to its standard deviation."""
 LEAST_COMBINED: Final = 0.05
 """Indices never agree so well that their mean scatters less than this."""
 LEAST_RIDGE: Final = 1e-9
@@ -44,7 +54,7 @@ class SceneNorm:
     """What the history says of scenes as a whole; the same for all blocks."""
 
     offsets: NDArray[np.float32]
-    """Scene offsets, shape (time, index); NaN where a scene could not be used."""
+    """Scene offsets, shape (time, index, cell); NaN where a scene is not used."""
 
     spread: NDArray[np.float32]
     """Typical spread of a scene's sample about the reference, shape (index,)."""
@@ -54,6 +64,9 @@ class SceneNorm:
 
     level: NDArray[np.float32]
     """Median offset: what the common cover reads in a usual scene, shape (index,)."""
+
+    green: NDArray[np.float32]
+    """Offset of the greenest scenes (90th percentile), shape (index,)."""
 
     combined: float
     """Spread of the weighted mean of the standardised indices; 1 if they all agree."""
@@ -147,6 +160,8 @@ def scene_norm(
     weights: NDArray[np.float32],
     min_sample: int,
     parameters: HistoryParameters,
+    cell: NDArray[np.int64],
+    cells: Cells,
 ) -> SceneNorm:
     """
     Estimate what is common to whole scenes, from a sample of pixels.
@@ -163,6 +178,10 @@ def scene_norm(
         Clear sample pixels below which a scene is not used.
     parameters : HistoryParameters
         Harmonics and ridge.
+    cell : ndarray of int64, shape (pixel,)
+        Cell of each sample pixel.
+    cells : Cells
+        The lattice over which a scene may differ from place to place.
 
     Returns
     -------
@@ -183,40 +202,47 @@ def scene_norm(
         )
     terms = seasonal_terms(days, parameters.harmonics)
     n_time, n_index, n_pixel = values.shape
-    offsets = np.full((n_time, n_index), np.nan, dtype=np.float32)
+    n_cells = cells.rows * cells.cols
+    offsets = np.full((n_time, n_index, n_cells), np.nan, dtype=np.float32)
     spread = np.empty(n_index, dtype=np.float32)
     floor = np.empty(n_index, dtype=np.float32)
     standardised = np.zeros((n_time, n_pixel), dtype=np.float64)
     for k in range(n_index):
         y = np.where(usable[:, None], values[:, k], np.nan)
-        offset = _row_median(y)
-        residual = np.empty_like(y)
+        # every cell starts from the whole scene
+        offset = np.repeat(_row_median(y)[:, None], n_cells, axis=1)
         scatter = np.empty(n_pixel, dtype=np.float64)
         looks = np.empty(n_pixel, dtype=np.int64)
+        local = np.empty_like(offset)
+        residual = np.empty_like(y)
         # Two rounds: the first offsets still hold which pixels happened to be clear.
         for _ in range(2):
             coefficients, scatter, looks = robust_fit(
-                y - offset[:, None], terms, parameters
+                y - offset[:, cell], terms, parameters
             )
-            residual = y - offset[:, None] - terms @ coefficients
-            offset = offset + _row_median(residual)
-            residual = residual - _row_median(residual)[:, None]
-        scene_spread = MAD_TO_SIGMA * _row_median(np.abs(residual))
+            residual = y - offset[:, cell] - terms @ coefficients
+            for t in range(n_time):
+                shared = levels(residual[t][None], cell, cells)
+                offset[t] += shared.offset[0]
+                local[t] = shared.spread[0]
+                residual[t] -= shared.offset[0][cell]
         offsets[:, k] = offset
-        spread[k] = max(float(np.nanmedian(scene_spread)), LEAST_SPREAD)
+        spread[k] = max(float(np.nanmedian(local)), LEAST_SPREAD)
         # Few looks are fitted too well to say how much a pixel scatters.
         fitted = looks >= min(parameters.min_looks, int(looks.max()))
         floor[k] = max(float(np.median(scatter[fitted])), LEAST_SPREAD)
-        noise = scene_noise(scene_spread, spread[k])
-        scale = np.maximum(scatter, floor[k])[None, :] * noise[:, None]
+        noise = scene_noise(local, spread[k])[:, cell]
+        scale = np.maximum(scatter, floor[k])[None, :] * noise
         standardised += weights[k] * residual / scale
     seen = standardised[np.isfinite(standardised)]
     combined = MAD_TO_SIGMA * float(np.median(np.abs(seen)))
+    scenes = np.nanmedian(offsets[usable], axis=2)
     return SceneNorm(
         offsets=offsets,
         spread=spread,
         floor=floor,
-        level=np.nanmedian(offsets, axis=0),
+        level=np.median(scenes, axis=0),
+        green=np.percentile(scenes, 90, axis=0).astype(np.float32),
         combined=max(combined, LEAST_COMBINED),
     )
 
@@ -226,6 +252,9 @@ def fit_reference(
     days: NDArray[np.int64],
     offsets: NDArray[np.float32],
     *,
+    norm: SceneNorm,
+    weights: NDArray[np.float32],
+    names: tuple[str, ...],
     parameters: HistoryParameters,
 ) -> NDArray[np.int16]:
     """
@@ -237,10 +266,16 @@ def fit_reference(
         Indices over the history; NaN where not clear.
     days : ndarray of int64, shape (time,)
         Days since 1970-01-01.
-    offsets : ndarray of float32, shape (time, index)
-        `SceneNorm.offsets`; looks of scenes with NaN are not used.
+    offsets : ndarray of float32, shape (time, index, y, x) or (time, index, 1, 1)
+        Scene offsets at each pixel; looks of scenes with NaN are not used.
+    norm : SceneNorm
+        What is usual: it puts the indices on one scale.
+    weights : ndarray of float32, shape (index,)
+        Share of each index in the combined one; they sum to 1.
+    names : tuple of str
+        The indices.
     parameters : HistoryParameters
-        Harmonics, ridge and the least number of looks.
+        Harmonics, ridge, the least number of looks, and what is a break.
 
     Returns
     -------
@@ -253,32 +288,152 @@ def fit_reference(
         If shapes do not agree.
     """
     n_time, n_index, height, width = values.shape
-    if offsets.shape != (n_time, n_index) or days.shape != (n_time,):
+    if offsets.shape[:2] != (n_time, n_index) or days.shape != (n_time,):
         raise ContractError(
             f"values {values.shape}, days {days.shape} and offsets {offsets.shape} "
             "do not agree"
         )
     terms = seasonal_terms(days, parameters.harmonics)
-    n_terms = terms.shape[1]
-    planes_per_index = n_terms + 1
-    reference = np.empty((n_index * planes_per_index + 1, height, width), np.int16)
-    usable = np.isfinite(offsets.sum(axis=1))[:, None, None]
-    seen = np.isfinite(values).all(axis=1) & usable
+    own = terms.shape[1] + 1
+    reference = np.full(
+        (n_index * own + REFERENCE_COMMON, height, width), REFERENCE_FILL, np.int16
+    )
+    departures = values - offsets
+    seen = np.isfinite(departures).all(axis=1)
     looks = seen.sum(axis=0)
     enough = looks >= parameters.min_looks
-    reference[:-1] = REFERENCE_FILL
-    reference[-1] = np.minimum(looks, np.iinfo(np.int16).max)
+    reference[-3] = np.minimum(looks, np.iinfo(np.int16).max)
+    reference[-2] = np.where(seen, days[:, None, None], 0).max(axis=0)
+    reference[-1] = HistoryClass.TOO_FEW
     if not enough.any():
         return reference
-    for k in range(n_index):
-        # pixels that will not be monitored are not worth a fit
-        series = values[:, k, enough] - offsets[:, k, None]
-        y = np.where(seen[:, enough], series, np.nan)
-        coefficients, scatter, _ = robust_fit(y, terms, parameters)
-        planes = reference[k * planes_per_index : (k + 1) * planes_per_index]
-        planes[:n_terms, enough] = quantised(coefficients)
-        planes[n_terms, enough] = quantised(scatter)
+    # pixels that will not be monitored are not worth a fit
+    y = np.where(seen[:, None], departures, np.nan)[:, :, enough]
+    fits = [robust_fit(y[:, k], terms, parameters) for k in range(n_index)]
+    # usual spreads, since a break inflates the pixel's own
+    usual = weights / (norm.floor * norm.combined)
+    z = np.zeros((n_time, y.shape[2]))
+    for k, (coefficients, _, _) in enumerate(fits):
+        z += usual[k] * (y[:, k] - terms @ coefficients)
+    ground = _present_ground(z, y, terms, usual, parameters)
+    refit = np.flatnonzero(~ground.rests_on.all(axis=0))
+    swings = ground.kind == HistoryClass.ROTATION
+    peak = np.full(y.shape[2], np.inf)
+    for k, (coefficients, scatter, _) in enumerate(fits):
+        if refit.size:
+            own_looks = np.where(ground.rests_on[:, refit], y[:, k, refit], np.nan)
+            again, spread, _ = robust_fit(own_looks, terms, parameters)
+            coefficients[:, refit], scatter[refit] = again, spread
+        if swings.any():
+            residual = y[:, k, swings] - terms @ coefficients[:, swings]
+            scatter[swings] = np.nanstd(residual, axis=0)
+        if names[k] == "ndvi":
+            season = np.hypot(coefficients[1::2], coefficients[2::2]).sum(axis=0)
+            peak = coefficients[0] + season + norm.green[k]
+        planes = reference[k * own : (k + 1) * own]
+        planes[:-1, enough] = quantised(coefficients)
+        planes[-1, enough] = quantised(scatter)
+    kind = np.where(
+        (peak < parameters.bare_ndvi) & (ground.kind != HistoryClass.TOO_FEW),
+        HistoryClass.BARE,
+        ground.kind,
+    )
+    unmonitored = np.zeros((height, width), dtype=bool)
+    unmonitored[enough] = np.isin(kind, (HistoryClass.TOO_FEW, HistoryClass.BARE))
+    reference[:-REFERENCE_COMMON, unmonitored] = REFERENCE_FILL
+    rests_on = ground.rests_on & np.isfinite(z)
+    reference[-3, enough] = np.minimum(rests_on.sum(axis=0), np.iinfo(np.int16).max)
+    late = np.flatnonzero(enough.ravel())[kind == HistoryClass.LATE]
+    last = np.where(rests_on, days[:, None], 0).max(axis=0)
+    reference[-2].reshape(-1)[late] = last[kind == HistoryClass.LATE]
+    reference[-1, enough] = kind
     return reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Ground:
+    """Which looks of the history show the ground that a reference describes."""
+
+    kind: NDArray[np.uint8]
+    """`HistoryClass`, shape (pixel,)."""
+
+    rests_on: NDArray[np.bool_]
+    """True for the looks to fit on, shape (time, pixel)."""
+
+
+def _present_ground(
+    z: NDArray[np.float64],
+    y: NDArray[np.float32],
+    terms: NDArray[np.float64],
+    usual: NDArray[np.float32],
+    parameters: HistoryParameters,
+) -> _Ground:
+    """Choose the looks of each pixel that its reference rests on."""
+    first = breaks(z, least_step=parameters.break_step)
+    broken = np.flatnonzero(first.since)
+    kind = np.full(z.shape[1], HistoryClass.STABLE, dtype=np.uint8)
+    rests_on = np.ones(z.shape, dtype=bool)
+    if not broken.size:
+        return _Ground(kind=kind, rests_on=rests_on)
+    since, step = first.since[broken], first.step[broken]
+    second = _second_break(y[:, :, broken], since, terms, usual, parameters)
+    turns = second.step * step < 0
+    kind[broken] = np.where(
+        turns,
+        HistoryClass.ROTATION,
+        np.where(step < 0, HistoryClass.DISTURBED, HistoryClass.RECOVERED),
+    )
+    once, seen = ~turns, np.isfinite(z[:, broken])
+    after = np.arange(len(z))[:, None] >= since[None]
+    new = once & ((seen & after).sum(axis=0) >= parameters.min_looks)
+    old = once & ((seen & ~after).sum(axis=0) >= parameters.min_looks)
+    lost = once & (step < 0)
+    rests_on[:, broken[new]] = after[:, new]
+    late = ~new & old & lost
+    rests_on[:, broken[late]] = ~after[:, late]
+    kind[broken[late]] = HistoryClass.LATE
+    kind[broken[~new & ~old & lost]] = HistoryClass.TOO_FEW
+    return _Ground(kind=kind, rests_on=rests_on)
+
+
+def _second_break(
+    y: NDArray[np.float32],
+    since: NDArray[np.int64],
+    terms: NDArray[np.float64],
+    usual: NDArray[np.float32],
+    parameters: HistoryParameters,
+) -> Breaks:
+    """Look for another break in what a season and a first step leave over."""
+    z = np.zeros((len(y), y.shape[2]))
+    for look in np.unique(since):
+        step = (np.arange(len(y)) >= look).astype(np.float64)
+        wider = np.column_stack([terms, step])
+        pixels = since == look
+        for k, share in enumerate(usual):
+            series = y[:, k, pixels]
+            coefficients, _, _ = robust_fit(series, wider, parameters)
+            z[:, pixels] += share * (series - wider @ coefficients)
+    return breaks(z, least_step=parameters.break_step)
+
+
+def unlike_before(reference: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """
+    Say where the history holds a change, so that its looks do not show one ground.
+
+    Parameters
+    ----------
+    reference : ndarray of int16, shape (parameter, y, x)
+        See `rsmonitor.records.rasters.REFERENCE_STATE`.
+
+    Returns
+    -------
+    ndarray of bool, shape (y, x)
+        True for every `HistoryClass` but stable, bare and too few looks.
+    """
+    return ~np.isin(
+        reference[-1],
+        (HistoryClass.STABLE, HistoryClass.BARE, HistoryClass.TOO_FEW),
+    )
 
 
 def robust_fit(

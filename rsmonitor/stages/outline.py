@@ -1,8 +1,11 @@
 """Disturbed pixels become polygons, each part dated by the interval it began in.
 
-Objects are 4-connected, so that every ring is valid as it is. Strong evidence draws its
-own outline: pixels of a lower tier around a confirmed object are its blurred edge, and
-are neither part of it nor objects of their own.
+Objects are 4-connected, so that every ring is valid as it is. That there is an object
+is decided by the evidence of all its pixels; its outline holds those that changed by
+at least half, so that an area is not too large by its blurred rim, and so that what
+touches by rims alone stays apart. Strong evidence draws its own outline: pixels of a
+lower tier around a confirmed object are its blurred edge, and are neither part of it
+nor objects of their own.
 """
 
 import itertools
@@ -33,6 +36,7 @@ LOUD_SHARE: Final = 0.1
 def outline(
     state: NDArray[np.uint16],
     tier: NDArray[np.uint8],
+    core: NDArray[np.bool_],
     *,
     grid: Grid,
     parameters: OutlineParameters,
@@ -46,6 +50,8 @@ def outline(
         Evidence of the whole grid, see `rsmonitor.records.rasters.EVIDENCE_PLANES`.
     tier : ndarray of uint8, shape (y, x)
         From `rsmonitor.stages.evidence.tiers`.
+    core : ndarray of bool, shape (y, x)
+        True where enough of a pixel changed, from `rsmonitor.stages.edges.core`.
     grid : Grid
         Where the pixels are.
     parameters : OutlineParameters
@@ -71,7 +77,12 @@ def outline(
     plane = planes(state)
     # A pixel that is graded but was never dated would have no beginning.
     graded = np.where(plane["first_seen"] > 0, tier, Tier.NONE)
-    labels, tier_of = label_objects(graded, parameters.min_pixels)
+    labels, tier_of = drawn_objects(
+        *label_objects(graded, parameters.min_pixels),
+        graded,
+        core,
+        parameters.min_pixels,
+    )
     row_area = pixel_area_m2(grid)
     found = []
     numbered = np.zeros_like(labels)
@@ -140,6 +151,67 @@ def label_objects(
         taken = labels > 0
         free = ~ndimage.binary_dilation(taken, structure=np.ones((3, 3)))
     return labels, tier_of
+
+
+def drawn_objects(
+    labels: NDArray[np.int32],
+    tier_of: Mapping[int, Tier],
+    tier: NDArray[np.uint8],
+    core: NDArray[np.bool_],
+    min_pixels: int,
+) -> tuple[NDArray[np.int32], Mapping[int, Tier]]:
+    """
+    Leave of each object what is to be drawn.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (y, x)
+        From `label_objects`.
+    tier_of : Mapping
+        Tier by label.
+    tier : ndarray of uint8, shape (y, x)
+        See `rsmonitor.records.rasters.Tier`.
+    core : ndarray of bool, shape (y, x)
+        True where enough of a pixel changed.
+    min_pixels : int
+        An object that falls apart keeps the parts of at least this many pixels, or its
+        largest part if none is so large: there is an object, and this much of it is
+        sure.
+
+    Returns
+    -------
+    labels : ndarray of int32, shape (y, x)
+        0 outside.
+    tier_of : Mapping
+        Tier by label: that of the object, if the part holds a pixel of it.
+
+    Examples
+    --------
+    >>> labels = np.array([[1, 1, 1, 1, 1, 0, 2, 2]], dtype=np.int32)
+    >>> core = np.array([[1, 1, 0, 1, 1, 0, 0, 1]], dtype=bool)
+    >>> tier = np.where(labels > 0, 3, 0).astype(np.uint8)
+    >>> drawn_objects(labels, {1: Tier.HIGH, 2: Tier.HIGH}, tier, core, 2)[0]
+    array([[1, 1, 0, 2, 2, 0, 0, 3]], dtype=int32)
+    """
+    drawn = np.zeros_like(labels)
+    drawn_tier: dict[int, Tier] = {}
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is None:
+            continue
+        member = labels[box] == label
+        inside = member & core[box]
+        parts, count = ndimage.label(inside if inside.any() else member)
+        sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+        kept = np.flatnonzero(sizes >= min_pixels)
+        if not kept.size:
+            kept = np.array([sizes.argmax()])
+        for part in kept + 1:
+            number = len(drawn_tier) + 1
+            pixels = parts == part
+            drawn[box][pixels] = number
+            strongest = Tier(int(tier[box][pixels].max()))
+            drawn_tier[number] = min(strongest, tier_of[label])
+    return drawn, drawn_tier
 
 
 def polygons(
@@ -278,9 +350,9 @@ def _earliest(days: NDArray[np.uint16], first_seen: np.integer) -> date | None:
 
 
 def _nth_day(days: NDArray[np.uint16], n: int) -> date | None:
-    """Give the day on which `n` pixels had one; None if fewer ever did."""
+    """Give the day on which `n` pixels had one, or all that ever did; None if none."""
     dated = np.sort(days[days > 0])
-    return _day(dated[n - 1]) if dated.size >= n else None
+    return _day(dated[min(n, dated.size) - 1]) if dated.size else None
 
 
 def _day(days: np.integer) -> date:

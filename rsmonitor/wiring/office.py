@@ -1,7 +1,7 @@
 """One settings file, opened: scenes, state, ledger, licences, outputs."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -17,6 +17,7 @@ from rsmonitor.io.executors.inprocess import InProcessExecutor
 from rsmonitor.io.foundation.clock import SystemClock
 from rsmonitor.io.foundation.files import require_writable
 from rsmonitor.io.licences.geojson import read_licences
+from rsmonitor.io.sources.elevation import Elevation
 from rsmonitor.io.sources.scenes import ArchiveScenes
 from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.io.stores.register import FileRegister
@@ -126,7 +127,8 @@ def open_office(
         require_writable(folder)
     notes: list[str] = []
     with open_source(settings, notes.append) as source:
-        job = job_of(settings)
+        elevation = elevation_of(settings, notes.append)
+        job = job_of(settings, elevation.sha256 if elevation else None)
         views = map_writer(source, job) if pictures else None
         yield Office(
             settings=settings,
@@ -142,6 +144,7 @@ def open_office(
                 executor=InProcessExecutor(settings.run.workers),
                 clock=clock or SystemClock(),
                 progress=progress,
+                elevation=elevation,
                 counties=counties_of(settings),
             ),
             notes=(*notes, *register.repairs),
@@ -149,7 +152,34 @@ def open_office(
         )
 
 
-def job_of(settings: Settings) -> Job:
+def elevation_of(settings: Settings, report: Callable[[str], None]) -> Elevation | None:
+    """
+    Open the elevation files that the settings name.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+    report : callable
+        Takes what is worth telling, one sentence at a time.
+
+    Returns
+    -------
+    Elevation or None
+        None where none is named, or where its shadow is not wanted.
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be used.
+    """
+    if not (settings.terrain.elevation and settings.terrain.shadow):
+        return None
+    paths = [settings.path(name) for name in settings.terrain.elevation]
+    return Elevation(paths, report)
+
+
+def job_of(settings: Settings, elevation_sha256: str | None = None) -> Job:
     """
     Give what a run of some settings is asked.
 
@@ -157,6 +187,8 @@ def job_of(settings: Settings) -> Job:
     ----------
     settings : Settings
         Settings.
+    elevation_sha256 : str, optional
+        Digest of the elevation files, if any are used.
 
     Returns
     -------
@@ -166,7 +198,7 @@ def job_of(settings: Settings) -> Job:
     return Job(
         district=settings.district,
         parameters=settings.parameters,
-        settings_digest=settings.digest,
+        settings_digest=settings.digest_with(elevation_sha256),
         algorithm=ALGORITHM_VERSION,
         software=SOFTWARE,
         block_size=settings.run.block_size,

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
-from pixels import DAY, NORM, days_of, fixed, start, watch
+from pixels import DAY, NORM, common, days_of, fixed, one_cell, start, watch
 
 from rsmonitor.records.parameters import (
     ClearParameters,
@@ -31,7 +31,6 @@ from rsmonitor.records.rasters import (
 from rsmonitor.stages.clear import clear_ground
 from rsmonitor.stages.composite import median_composite
 from rsmonitor.stages.evidence import (
-    SceneStatistics,
     initial_state,
     observe,
     residuals,
@@ -51,6 +50,7 @@ from rsmonitor.stages.indices import (
     normalized_difference,
     spectral_indices,
 )
+from rsmonitor.stages.levelling import Shared
 
 HISTORY = HistoryParameters(until=date(2018, 6, 30))
 BANDS = ("B02", "B03", "B04", "B08", "B11", "B12")
@@ -265,18 +265,27 @@ def test_what_is_common_to_a_scene_is_taken_for_its_offset_exactly(
     ground = np.random.default_rng(seed).uniform(0.2, 0.9, 60)
     values = (ground + shift[:, None]).astype(np.float32)[:, None]
     days = 16_600 + 10 * np.arange(40)
+    cell, cells = one_cell(60)
     norm = scene_norm(
         fixed(values),
         days,
         weights=np.ones(1, dtype=np.float32),
         min_sample=20,
         parameters=HISTORY,
+        cell=cell,
+        cells=cells,
     )
     np.testing.assert_allclose(
-        norm.offsets[:, 0] - norm.offsets[0, 0], shift - shift[0], atol=1e-6
+        norm.offsets[:, 0, 0] - norm.offsets[0, 0, 0], shift - shift[0], atol=1e-6
     )
     reference = fit_reference(
-        values[:, :, None, :], days, norm.offsets, parameters=HISTORY
+        values[:, :, None, :],
+        days,
+        norm.offsets[..., None],
+        norm=norm,
+        weights=np.ones(1, dtype=np.float32),
+        names=("ndmi",),
+        parameters=HISTORY,
     )
     for t, day in enumerate(days):
         left = residuals(values[t][:, None], reference, int(day))[0, 0]
@@ -506,9 +515,9 @@ def blocks(
     height, width = draw(st.integers(1, 40)), draw(st.integers(1, 40))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = (height, width)
-    reference = random.integers(-9_000, 9_000, (9, *shape)).astype(np.int16)
+    reference = random.integers(-9_000, 9_000, (11, *shape)).astype(np.int16)
     reference[[3, 7]] = np.abs(reference[[3, 7]]) // 30 + 10
-    reference[:-1, random.random(shape) < 0.1] = REFERENCE_FILL
+    reference[:-3, random.random(shape) < 0.1] = REFERENCE_FILL
     state = start(shape)
     plane = planes(state)
     plane["score"][:] = random.integers(0, 24 * SCORE_SCALE, shape)
@@ -532,10 +541,9 @@ def one_look(
         fixed(values),
         day=DAY + 5,
         weights=fixed([2 / 3, 1 / 3], np.float32),
-        statistics=SceneStatistics(
-            offset=fixed([0.01, -0.02], np.float32),
-            noise=fixed([1.0, 1.7], np.float32),
-            sample=500,
+        shared=Shared(
+            offset=fixed([[[0.01]], [[-0.02]]], np.float32),
+            noise=fixed([[[1.0]], [[1.7]]], np.float32),
         ),
         norm=NORM,
         parameters=EvidenceParameters(clip=5.9),
@@ -587,7 +595,15 @@ def test_the_reference_is_the_same_bytes_however_the_ground_is_cut(
 
     def fit(rows: slice, cols: slice) -> NDArray[np.int16]:
         cut = fixed(values[:, :, rows, cols])
-        return fit_reference(cut, days, fixed(offsets), parameters=HISTORY)
+        return fit_reference(
+            cut,
+            days,
+            fixed(offsets)[:, :, None, None],
+            norm=common(2),
+            weights=fixed([0.5, 0.5], np.float32),
+            names=("ndvi", "ndmi"),
+            parameters=HISTORY,
+        )
 
     whole = fit(slice(None), slice(None))
     joined = np.empty_like(whole)
@@ -623,30 +639,37 @@ def test_an_opening_is_confirmed_within_five_clear_looks_and_dated_by_those_arou
 
     half = fixed([0.5, 0.5], np.float32)
     parameters = EvidenceParameters()
-    common = scene_norm(
+    cell, cells = one_cell(pixels)
+    shared = scene_norm(
         fixed(values[:past]),
         days[:past],
         weights=half,
         min_sample=50,
         parameters=HISTORY,
+        cell=cell,
+        cells=cells,
     )
-    norm = Norm.unpack(fixed(common.packed()))
+    norm = Norm.unpack(fixed(shared.packed()))
     reference = fixed(
         fit_reference(
             fixed(values[:past, :, None]),
             days[:past],
-            common.offsets,
+            shared.offsets[..., None],
+            norm=shared,
+            weights=half,
+            names=("ndvi", "ndmi"),
             parameters=HISTORY,
         )
     )
-    last = np.where(clear[:past], days[:past, None], 0).max(axis=0)
-    state = initial_state(2, last[None].astype(np.uint16))
+    state = initial_state(reference, 2)
     for t in range(past, past + looks):
         look = fixed(values[t])
         statistics = scene_statistics(
             residuals(look, reference[:, 0], int(days[t])),
             norm=norm,
             parameters=EvidenceParameters(min_sample=50),
+            cell=cell,
+            cells=cells,
         )
         assert statistics is not None
         state = observe(
@@ -655,7 +678,7 @@ def test_an_opening_is_confirmed_within_five_clear_looks_and_dated_by_those_arou
             look[:, None],
             day=int(days[t]),
             weights=half,
-            statistics=statistics,
+            shared=statistics.over(cells, slice(0, 1), slice(0, pixels)),
             norm=norm,
             parameters=parameters,
         )

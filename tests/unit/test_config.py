@@ -48,6 +48,18 @@ OTHER = {
     "clear.grow_m": "30.0",
     "clear.snow_ndsi": "0.3",
     "clear.snow_green": "0.09",
+    "rescue.looks": "4",
+    "rescue.spare": "2",
+    "rescue.brightness_ratio": "1.5",
+    "rescue.max_extent_m": "310.0",
+    "rescue.ring_m": "160.0",
+    "rescue.max_obscured": "0.2",
+    "rescue.max_cloud_share": "0.4",
+    "rescue.cloud_displacement": "-0.3",
+    "rescue.ground_displacement": "0.2",
+    "rescue.min_flat_m2": "3100.0",
+    "rescue.haze": "0.05",
+    "rescue.haze_window_m": "310.0",
     "evidence.indices": '["ndvi"]',
     "evidence.drop": "5.0",
     "evidence.clip": "3.0",
@@ -57,6 +69,8 @@ OTHER = {
     "evidence.cap": "25.0",
     "evidence.min_sample": "201",
     "outline.min_pixels": "5",
+    "history.bare_ndvi": "0.2",
+    "history.break_step": "5.0",
     "outline.edge_share": "0.2",
     "outline.edge_pixels": "1",
     "outline.growth_gap_days": "46",
@@ -91,6 +105,8 @@ ELSEWHERE = {
     "borders.package": "true",
     "borders.provinces": '["36"]',
     "licences.files": '["licences.geojson"]',
+    "terrain.elevation": '["dem.tif"]',
+    "terrain.shadow": "false",
     "run.work": '"elsewhere"',
     "run.out": '"elsewhere-out"',
     "run.block_size": "64",
@@ -226,6 +242,21 @@ def test_the_digest_does_not_depend_on_the_folder_or_the_order_of_keys(
     assert re.fullmatch("[0-9a-f]{64}", here.digest)
 
 
+def test_what_stands_in_elevation_files_changes_the_digest(write: Write) -> None:
+    here = read_settings(write({"terrain.elevation": '["dem.tif"]'}))
+    there = read_settings(write({"terrain.elevation": '["elsewhere/other.tif"]'}))
+    assert here.digest_with("aa") == there.digest_with("aa"), "names do not count"
+    digests = {here.digest_with("aa"), here.digest_with("bb"), here.digest}
+    assert len(digests) == 3
+    assert here.digest_with(None) == here.digest
+
+
+def test_with_elevation_what_is_done_with_it_changes_the_digest(write: Write) -> None:
+    used = read_settings(write())
+    unused = read_settings(write({"terrain.shadow": "false"}))
+    assert used.digest_with("aa") != unused.digest_with("aa")
+
+
 def test_another_algorithm_is_another_digest(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +301,8 @@ def test_an_unknown_key_is_named_with_those_that_are_known(
 @pytest.mark.parametrize(
     ("key", "value", "rule"),
     [
+        ("terrain.elevation", '"dem.tif"', "must be a list, got 'dem.tif'"),
+        ("terrain.shadow", "1", "must be true or false, got 1"),
         ("district.code", "360728", "must be text, got 360728"),
         ("history.until", '"2018-06-30"', "must be a date such as 2018-06-30 without"),
         ("history.until", "2018-06-30T00:00:00Z", "must be a date"),

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import ArrayLike
 from pixels import fixed
 
-from rsmonitor.stages.edges import without_edges
+from rsmonitor.stages.edges import core
 
 
 def kept(
@@ -18,9 +18,9 @@ def kept(
     """Give what is left; where nothing else is said, all that has strength is high."""
     strong = fixed(strength, np.float32)
     graded = fixed(np.where(strong != 0, 3, 0) if tier is None else tier, np.uint8)
-    left = without_edges(graded, strong, share=share, pixels=pixels)
-    assert left.dtype == np.uint8
-    found: list[list[int]] = left.tolist()
+    inside = core(graded, strong, share=share, pixels=pixels)
+    assert inside.dtype == np.bool_
+    found: list[list[int]] = np.where(inside, graded, 0).tolist()
     return found
 
 

@@ -10,6 +10,7 @@ from pixels import (
     evidence,
     fixed,
     of_pixel,
+    one_cell,
     row,
     start,
     watch,
@@ -38,13 +39,15 @@ from rsmonitor.stages.evidence import (
     tiers,
     update,
 )
+from rsmonitor.stages.levelling import Shared
 
 NAN = float("nan")
 LOW, NONE, MEDIUM, HIGH = Tier.LOW, Tier.NONE, Tier.MEDIUM, Tier.HIGH
 DROP = -10.0
 DAYS = days_of(20)
-USUAL = SceneStatistics(
-    offset=np.zeros(2, dtype=np.float32), noise=np.ones(2, dtype=np.float32), sample=500
+USUAL = Shared(
+    offset=np.zeros((2, 1, 1), dtype=np.float32),
+    noise=np.ones((2, 1, 1), dtype=np.float32),
 )
 HALF = np.array([0.5, 0.5], dtype=np.float32)
 
@@ -206,7 +209,7 @@ def test_a_departure_that_was_forgotten_does_not_come_back() -> None:
 def test_a_departure_beyond_what_can_be_stored_stays_at_the_end() -> None:
     after = update(
         start((1, 2)),
-        row([DROP], [DROP])[0],
+        np.full((1, 2), 18.0),
         fixed([[[-50.0, 1.0]], [[50.0, 1.0]]], np.float32),
         day=DAYS[0],
         parameters=EvidenceParameters(),
@@ -234,8 +237,8 @@ def test_evidence_before_the_first_look_says_only_when_ground_was_last_seen() ->
 
 
 def test_an_array_that_is_no_evidence_is_refused() -> None:
-    for shape in ((7, 1, 1), (8, 1)):
-        with pytest.raises(ContractError, match=r"at least 8 planes"):
+    for shape in ((8, 1, 1), (9, 1)):
+        with pytest.raises(ContractError, match=r"at least 9 planes"):
             tiers(np.zeros(shape, dtype=np.uint16), EvidenceParameters())
 
 
@@ -247,9 +250,9 @@ def reference(*pixels: tuple[int, ...]) -> np.ndarray:
     return fixed(np.array(pixels, dtype=np.int16).T[:, None, :])
 
 
-STEADY = (8000, 0, 0, 200, 4000, 0, 0, 200, 40)
-SEASON = (8000, 1000, 0, 200, 4000, 0, 500, 200, 40)
-UNKNOWN = (*[REFERENCE_FILL] * 8, 5)
+STEADY = (8000, 0, 0, 200, 4000, 0, 0, 200, 40, DAY, 1)
+SEASON = (8000, 1000, 0, 200, 4000, 0, 500, 200, 40, DAY, 1)
+UNKNOWN = (*[REFERENCE_FILL] * 8, 5, DAY, 0)
 
 
 def test_a_residual_is_what_the_season_does_not_explain() -> None:
@@ -276,20 +279,32 @@ def test_ground_without_a_reference_has_no_residual() -> None:
 
 def test_the_combined_departure_is_the_weighted_mean_in_spreads() -> None:
     departures = fixed([[[-0.2, -0.2, -0.2]], [[-0.1, -0.1, np.nan]]], np.float32)
-    noisy = (8000, 0, 0, 400, 4000, 0, 0, 50, 40)  # the second is below the floor
+    noisy = (
+        8000,
+        0,
+        0,
+        400,
+        4000,
+        0,
+        0,
+        50,
+        40,
+        DAY,
+        1,
+    )  # the second is below the floor
     weights = fixed([0.75, 0.25], np.float32)
     found = combined_departure(
         departures,
         reference(STEADY, noisy, STEADY),
         weights=weights,
-        statistics=USUAL,
+        noise=USUAL.noise,
         norm=NORM,
     )
     expected = [-(0.75 * 10 + 0.25 * 5), -(0.75 * 5 + 0.25 * 5), np.nan]
     np.testing.assert_allclose(found[0], expected, rtol=1e-5)
 
 
-def observed(values: float, statistics: SceneStatistics = USUAL) -> float:
+def observed(values: float, shared: Shared = USUAL) -> float:
     """Give the score, in nats, after one look at which NDVI and NDMI read so."""
     after = observe(
         start((1, 1)),
@@ -297,7 +312,7 @@ def observed(values: float, statistics: SceneStatistics = USUAL) -> float:
         fixed([[[0.8 + values]], [[0.4 + values]]], np.float32),
         day=DAYS[0],
         weights=HALF,
-        statistics=statistics,
+        shared=shared,
         norm=NORM,
         parameters=EvidenceParameters(clip=5.9),
     )
@@ -305,15 +320,13 @@ def observed(values: float, statistics: SceneStatistics = USUAL) -> float:
 
 
 def test_what_the_whole_scene_departs_by_is_no_evidence_against_one_pixel() -> None:
-    hazy = SceneStatistics(
-        offset=np.array([-0.2, -0.2], dtype=np.float32), noise=USUAL.noise, sample=500
-    )
+    hazy = Shared(offset=np.full((2, 1, 1), -0.2, dtype=np.float32), noise=USUAL.noise)
     assert observed(-0.2) == pytest.approx(5.9, abs=0.01)
     assert observed(-0.2, hazy) == 0
 
 
 def test_a_noisy_scene_is_believed_less() -> None:
-    noisy = SceneStatistics(offset=USUAL.offset, noise=2 * USUAL.noise, sample=500)
+    noisy = Shared(offset=USUAL.offset, noise=2 * USUAL.noise)
     assert observed(-0.075) == pytest.approx(4.5, abs=0.01)  # 6 x 3.75 - 18
     assert observed(-0.075, noisy) == 0
 
@@ -328,7 +341,7 @@ def test_ground_without_a_reference_is_not_judged_but_was_seen() -> None:
             values,
             day=day,
             weights=HALF,
-            statistics=USUAL,
+            shared=USUAL,
             norm=NORM,
             parameters=EvidenceParameters(),
         )
@@ -346,7 +359,7 @@ def test_looks_at_ground_without_a_reference_stop_being_counted_at_the_end() -> 
         fixed([[[0.8]], [[0.4]]], np.float32),
         day=DAYS[0],
         weights=HALF,
-        statistics=USUAL,
+        shared=USUAL,
         norm=NORM,
         parameters=EvidenceParameters(),
     )
@@ -356,33 +369,37 @@ def test_looks_at_ground_without_a_reference_stop_being_counted_at_the_end() -> 
 # ----------------------------------------------------------- what a scene as a whole is
 
 
+def described(sample: np.ndarray, min_sample: int = 200) -> SceneStatistics | None:
+    cell, cells = one_cell(sample.shape[1])
+    return scene_statistics(
+        fixed(sample),
+        norm=NORM,
+        parameters=EvidenceParameters(min_sample=min_sample),
+        cell=cell,
+        cells=cells,
+    )
+
+
 def test_a_scene_is_described_by_the_median_and_spread_of_its_sample() -> None:
     random = np.random.default_rng(3)
     sample = random.normal(0.1, 0.06, (2, 4000)).astype(np.float32)
     sample[:, :400] = -0.8  # felled everywhere, a tenth of the sample
     sample[0, 400:1000] = np.nan
-    found = scene_statistics(
-        fixed(sample), norm=NORM, parameters=EvidenceParameters(min_sample=3400)
-    )
+    found = described(sample, min_sample=3400)
     assert found is not None
     assert found.sample == 3400
-    np.testing.assert_allclose(found.offset, [0.09, 0.09], atol=0.01)
-    np.testing.assert_allclose(found.noise, [3.3, 3.3], atol=0.4)
+    np.testing.assert_allclose(found.offset[:, 0], [0.09, 0.09], atol=0.01)
+    np.testing.assert_allclose(found.noise[:, 0], [3.3, 3.3], atol=0.4)
 
 
 def test_a_scene_that_shows_too_little_says_nothing() -> None:
     sample = np.zeros((2, 300), dtype=np.float32)
     sample[1, 199:] = np.nan
-    parameters = EvidenceParameters(min_sample=200)
-    assert scene_statistics(fixed(sample), norm=NORM, parameters=parameters) is None
-    assert (
-        scene_statistics(fixed(sample[:, :0]), norm=NORM, parameters=parameters) is None
-    )
+    assert described(sample, min_sample=200) is None
+    assert described(sample[:, :0], min_sample=200) is None
 
 
 def test_a_scene_finer_than_usual_is_not_believed_more() -> None:
-    found = scene_statistics(
-        np.zeros((2, 300), dtype=np.float32), norm=NORM, parameters=EvidenceParameters()
-    )
+    found = described(np.zeros((2, 300), dtype=np.float32))
     assert found is not None
-    assert found.noise.tolist() == [1, 1]
+    assert found.noise.tolist() == [[1], [1]]

@@ -41,7 +41,7 @@ def measured(
         LABELS,
         state=fixed(evidence((2, 3)) if state is None else state),
         reference=fixed(
-            np.zeros((9, 2, 3), dtype=np.int16) if reference is None else reference
+            np.zeros((11, 2, 3), dtype=np.int16) if reference is None else reference
         ),
         norm=NORM,
         names=names,
@@ -67,7 +67,7 @@ def test_change_is_the_mean_departure_of_the_objects_own_pixels() -> None:
 
 
 def test_what_was_before_is_the_pixels_mean_in_a_usual_scene() -> None:
-    reference = np.zeros((9, 2, 3), dtype=np.int16)
+    reference = np.zeros((11, 2, 3), dtype=np.int16)
     reference[0] = [[100, 200, 9999], [300, -500, -500]]
     reference[4] = 1000
     one, two = measured(found(), found(), reference=reference)
@@ -77,7 +77,7 @@ def test_what_was_before_is_the_pixels_mean_in_a_usual_scene() -> None:
 
 
 def test_ground_without_a_reference_is_left_out_of_the_mean() -> None:
-    reference = np.zeros((9, 2, 3), dtype=np.int16)
+    reference = np.zeros((11, 2, 3), dtype=np.int16)
     reference[:, 0, 0] = REFERENCE_FILL
     reference[:, 1, 1:] = REFERENCE_FILL
     reference[0, 0, 1] = REFERENCE_SCALE // 10

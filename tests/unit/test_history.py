@@ -5,12 +5,12 @@ from datetime import date
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pixels import NORM, fixed
+from pixels import NORM, common, fixed, one_cell
 from scipy import optimize
 
 from rsmonitor.errors import ContractError, HistoryError
 from rsmonitor.records.parameters import HistoryParameters
-from rsmonitor.records.rasters import REFERENCE_FILL, REFERENCE_SCALE
+from rsmonitor.records.rasters import REFERENCE_FILL, REFERENCE_SCALE, HistoryClass
 from rsmonitor.stages.history import (
     BIWEIGHT,
     LEAST_SPREAD,
@@ -27,6 +27,7 @@ from rsmonitor.stages.history import (
 UNTIL = date(2018, 6, 30)
 DAYS = 16_600 + 10 * np.arange(90, dtype=np.int64)
 ONE = np.array([1.0], dtype=np.float32)
+STABLE = HistoryClass.STABLE
 
 
 def parameters(**changes: float) -> HistoryParameters:
@@ -47,7 +48,10 @@ def fit(
     return fit_reference(
         fixed(values, np.float32)[:, None, None, :],
         days,
-        fixed(offsets),
+        fixed(offsets)[:, :, None, None],
+        norm=common(1),
+        weights=ONE,
+        names=("ndmi",),
         parameters=parameters(**changes),
     )[:, 0]
 
@@ -154,19 +158,22 @@ def scenes(
 def norm_of(
     values: NDArray[np.float32], *, min_sample: int = 50, **changes: float
 ) -> SceneNorm:
+    cell, cells = one_cell(values.shape[2])
     return scene_norm(
         fixed(values),
         DAYS[: len(values)],
         weights=ONE,
         min_sample=min_sample,
         parameters=parameters(**changes),
+        cell=cell,
+        cells=cells,
     )
 
 
 def test_scenes_that_differ_as_a_whole_differ_in_their_offset_alone() -> None:
     shift = np.random.default_rng(8).uniform(-0.2, 0.2, len(DAYS))
     found = norm_of(scenes(shift))
-    offsets = found.offsets[:, 0] - found.offsets[0, 0]
+    offsets = found.offsets[:, 0, 0] - found.offsets[0, 0, 0]
     np.testing.assert_allclose(offsets, shift - shift[0], atol=1e-6)
     assert found.floor.item() == pytest.approx(LEAST_SPREAD)
 
@@ -177,7 +184,7 @@ def test_clouds_over_bright_ground_do_not_make_a_scene_look_dark() -> None:
     values[10, 0, bright] = np.nan
     found = norm_of(values)
     # one round of medians alone would be off by a quarter of the range, 0.18
-    assert abs(found.offsets[10, 0] - found.offsets[0, 0]) < 0.01
+    assert abs((found.offsets[10] - found.offsets[0]).item()) < 0.01
 
 
 def test_clouds_that_prefer_some_cover_do_not_widen_the_spread_of_pixels() -> None:
@@ -196,7 +203,7 @@ def test_a_scene_with_too_small_a_sample_has_no_offset() -> None:
     values[3, 0, 49:] = np.nan
     values[4, 0, 50:] = np.nan
     found = norm_of(values, min_sample=50)
-    assert np.isnan(found.offsets[:, 0]).nonzero()[0].tolist() == [3]
+    assert np.isnan(found.offsets[:, 0, 0]).nonzero()[0].tolist() == [3]
 
 
 def test_usual_spread_and_floor_are_those_of_the_noise() -> None:
@@ -222,12 +229,16 @@ def test_two_indices_that_say_the_same_scatter_as_one_and_others_less() -> None:
     half = np.array([0.5, 0.5], dtype=np.float32)
 
     def combined(*indices: NDArray[np.float32]) -> float:
+        values = np.concatenate(indices, axis=1)
+        cell, cells = one_cell(values.shape[2])
         return scene_norm(
-            np.concatenate(indices, axis=1),
+            values,
             DAYS,
             weights=half,
             min_sample=50,
             parameters=parameters(),
+            cell=cell,
+            cells=cells,
         ).combined
 
     assert combined(same, same) == pytest.approx(1.0, rel=0.1)
@@ -258,7 +269,7 @@ def test_the_reference_is_coefficients_spread_and_looks() -> None:
     reference = fit(y, ridge=0.0)
     assert reference[:3].tolist() == [[7000, 3000], [1000, 0], [-500, 2000]]
     assert reference[3].tolist() == [LEAST_SPREAD * REFERENCE_SCALE] * 2
-    assert reference[4].tolist() == [90, 90]
+    assert reference[4:].tolist() == [[90] * 2, [DAYS[-1]] * 2, [STABLE] * 2]
 
 
 def test_scene_offsets_are_taken_off_before_the_fit() -> None:
@@ -271,9 +282,11 @@ def test_a_pixel_with_too_few_looks_is_not_monitored_but_its_looks_are_known() -
     values[11:, 0] = np.nan
     values[12:, 1] = np.nan
     reference = fit(values)
-    assert (reference[:-1, 0] == REFERENCE_FILL).all()
-    assert (reference[:-1, 1:] != REFERENCE_FILL).all()
-    assert reference[-1].tolist() == [11, 12, 90]
+    assert (reference[:-3, 0] == REFERENCE_FILL).all()
+    assert (reference[:-3, 1:] != REFERENCE_FILL).all()
+    assert reference[-3].tolist() == [11, 12, 90]
+    assert reference[-2].tolist() == DAYS[[10, 11, 89]].tolist()
+    assert reference[-1].tolist() == [HistoryClass.TOO_FEW, STABLE, STABLE]
 
 
 def test_looks_of_a_scene_without_offset_do_not_count() -> None:
@@ -282,7 +295,7 @@ def test_looks_of_a_scene_without_offset_do_not_count() -> None:
     values = np.full((90, 1), 0.7)
     values[:30] = 0.0
     reference = fit(values, offsets)
-    assert reference[-1].item() == 60
+    assert reference[-3].item() == 60
     assert reference[0].item() == 7000
 
 
@@ -290,15 +303,23 @@ def test_a_look_that_lacks_one_index_counts_for_none() -> None:
     values = np.full((90, 2, 1, 1), 0.5, dtype=np.float32)
     values[5:, 1] = np.nan
     offsets = np.zeros((90, 2), dtype=np.float32)
-    reference = fit_reference(values, DAYS, offsets, parameters=parameters())
-    assert reference[-1].item() == 5
-    assert (reference[:-1] == REFERENCE_FILL).all()
+    reference = fit_reference(
+        values,
+        DAYS,
+        offsets[:, :, None, None],
+        norm=common(2),
+        weights=np.array([0.5, 0.5], dtype=np.float32),
+        names=("ndmi", "nbr"),
+        parameters=parameters(),
+    )
+    assert reference[-3].item() == 5
+    assert (reference[:-3] == REFERENCE_FILL).all()
 
 
 def test_more_looks_than_the_counter_holds_stop_at_its_end() -> None:
     looks = np.iinfo(np.int16).max + 5
     days = np.arange(looks, dtype=np.int64)
-    assert fit(np.full((looks, 1), 0.5), days=days, harmonics=0)[-1].item() == 32_767
+    assert fit(np.full((looks, 1), 0.5), days=days, harmonics=0)[-3].item() == 32_767
 
 
 @pytest.mark.parametrize(
@@ -311,7 +332,10 @@ def test_arrays_that_do_not_belong_together_are_refused(
         fit_reference(
             np.zeros((90, 1, 1, 1), dtype=np.float32),
             DAYS[:days],
-            np.zeros(offsets, dtype=np.float32),
+            np.zeros((*offsets, 1, 1), dtype=np.float32),
+            norm=common(1),
+            weights=ONE,
+            names=("ndvi",),
             parameters=parameters(),
         )
 
@@ -324,7 +348,8 @@ def test_stored_numbers_never_reach_the_fill_value() -> None:
 
 def test_what_is_usual_survives_being_stored() -> None:
     packed = SceneNorm(
-        offsets=np.zeros((0, 2), dtype=np.float32),
+        offsets=np.zeros((0, 2, 1), dtype=np.float32),
+        green=np.array([0.9, 0.5], dtype=np.float32),
         spread=NORM.spread,
         floor=np.array([0.013, LEAST_SPREAD], dtype=np.float32),
         level=np.array([0.8, -0.3], dtype=np.float32),

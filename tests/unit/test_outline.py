@@ -55,6 +55,7 @@ def drawn(  # noqa: PLR0913 - each plane of the evidence that outlines read
     return outline(
         fixed(state),
         grades,
+        fixed(grades > 0),
         grid=grid or degrees(*grades.shape),
         parameters=OutlineParameters(min_pixels=min_pixels),
     )
@@ -362,6 +363,7 @@ def test_rasters_of_another_grid_are_refused() -> None:
         outline(
             evidence((1, 2)),
             np.zeros((2, 1), dtype=np.uint8),
+            np.zeros((2, 1), dtype=np.bool_),
             grid=degrees(2, 1),
             parameters=OutlineParameters(),
         )

@@ -1,0 +1,1 @@
+"""Implants, assessment and simulation; the pipeline never imports it."""
