@@ -7,7 +7,7 @@ from typing import Any, Final
 import typer
 
 from rsmonitor import __version__
-from rsmonitor.cli import audit, cache, detect, scheduled, survey
+from rsmonitor.cli import assess, audit, cache, detect, implant, scheduled, survey
 from rsmonitor.errors import EXIT_INTERRUPTED, EXIT_USAGE, RsmonitorError
 
 # typer brings a click of its own, or uses the one that is installed
@@ -32,6 +32,8 @@ app.command("find")(survey.find)
 app.command("explain")(survey.explain)
 app.command("detect")(detect.detect)
 app.command("verify")(audit.verify)
+app.command("implant")(implant.implant)
+app.add_typer(assess.app, name="assess")
 app.add_typer(cache.app, name="cache")
 
 

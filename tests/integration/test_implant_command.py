@@ -1,0 +1,71 @@
+"""`rsmonitor implant` on the real demo cube, as small as it can be."""
+
+import importlib.metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import rsmonitor
+
+from rsmonitor.lab.datasets import Places, load_romania
+from rsmonitor.lab.detectability import scenarios, study
+from rsmonitor.lab.implant_figures import draw
+
+pytestmark = pytest.mark.slow
+
+
+def need_demo() -> None:
+    try:
+        importlib.metadata.distribution("nrt")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip('pip install "rsmonitor[demo]"')
+
+
+def unwatched(what: str, done: int, total: int) -> None:
+    assert 0 < done <= total, what
+
+
+def test_a_large_dig_in_real_forest_is_found_and_nothing_beside_it(
+    tmp_path: Path,
+) -> None:
+    need_demo()
+    series = load_romania(Places())
+    sudden = scenarios(sizes_ha=(0.01, 0.5))[:1]
+    told, passes = study(
+        series, sudden, repeats=2, starts=1, seed=1, progress=unwatched
+    )
+    large = [row for row in told.rows if row.size_ha == 0.5]
+    assert {row.season for row in large} == {"dry", "wet"}
+    assert sum(row.implants for row in large) >= 2
+    assert [row.found for row in large] == [row.implants for row in large]
+    for row in told.rows:
+        assert row.early <= row.found <= row.implants
+        if row.delay_looks is not None and row.looks is not None:
+            assert row.delay_looks <= row.looks
+    assert told.side_objects <= 1
+    assert told.control.objects > 20
+    assert told.passes == len(passes) == 2
+    # the series itself is as it was
+    again = load_romania(Places())
+    assert (series.truth == again.truth).all()
+    assert np.array_equal(series.reflectance, again.reflectance, equal_nan=True)
+    pictures = draw(told, passes, series, tmp_path / "pictures")
+    assert [path.name for path in pictures] == ["detectability.png", "implants.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+
+
+def test_wrong_sizes_and_surfaces_are_refused_by_name(tmp_path: Path) -> None:
+    wrong = rsmonitor("implant", "--sizes", "small", scratch=tmp_path)
+    assert wrong.code == 2
+    assert "'small'" in wrong.stderr
+    gold = rsmonitor("implant", "--material", "gold", scratch=tmp_path)
+    assert gold.code != 0
+    assert "gold" in gold.stderr
+    assert "bare_soil" in gold.stderr
+
+
+def test_every_surface_and_its_source_can_be_listed(tmp_path: Path) -> None:
+    ran = rsmonitor("implant", "--material", "list", scratch=tmp_path)
+    assert ran.code == 0
+    assert "black_liner: assumed" in ran.stdout
+    assert "bare_soil: median of clear Sentinel-2 looks" in ran.stdout
