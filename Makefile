@@ -46,6 +46,7 @@ bench: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(PYTEST_ARGS)
+	@PYTHONPATH=.:tests $(BIN)/python tests/fuzz_licences.py
 
 accuracy: $(VENV)/.dev
 	@$(BIN)/python tests/reference/judge.py

@@ -27,8 +27,8 @@ from rsmonitor.records.parameters import (
     HistoryParameters,
     LicensingParameters,
     OutlineParameters,
-    RescueParameters,
     Parameters,
+    RescueParameters,
     TrackingParameters,
 )
 
@@ -144,8 +144,34 @@ class LicenceSettings:
     """Which licences are known."""
 
     files: tuple[str, ...] = ()
-    """Licence GeoJSON files, relative to the settings file. None at all is a statement:
-    no right is known, and the verdicts say so."""
+    """Licence files, relative to the settings file, read at each run. None at all, and
+    no register, is a statement: no right is known, and the verdicts say so."""
+
+    register: str | None = None
+    """Dated register that `rsmonitor licences import` fills, relative to the settings
+    file; beside it, `files` add what it does not hold."""
+
+    def __post_init__(self) -> None:
+        if self.register is not None and not self.register.strip():
+            raise ContractError(
+                "licences.register is empty: name the file of the register, or leave "
+                "the key out"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LawSettings:
+    """Which laws a verdict names."""
+
+    rules: str | None = None
+    """TOML table of laws, relative to the settings file, instead of the one that comes
+    with rsmonitor; it names bases and decides no category."""
+
+    def __post_init__(self) -> None:
+        if self.rules is not None and not self.rules.strip():
+            raise ContractError(
+                "law.rules is empty: name a table of laws, or leave the key out"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +248,9 @@ class Settings:
 
     licences: LicenceSettings = field(default_factory=LicenceSettings)
     """Permissions."""
+
+    law: LawSettings = field(default_factory=LawSettings)
+    """Laws."""
 
     borders: BorderSettings = field(default_factory=BorderSettings)
     """Jurisdiction."""

@@ -7,7 +7,17 @@ from typing import Any, Final
 import typer
 
 from rsmonitor import __version__
-from rsmonitor.cli import assess, audit, cache, detect, implant, scheduled, survey
+from rsmonitor.cli import (
+    assess,
+    audit,
+    cache,
+    detect,
+    implant,
+    legality,
+    licences,
+    scheduled,
+    survey,
+)
 from rsmonitor.errors import EXIT_INTERRUPTED, EXIT_USAGE, RsmonitorError
 
 # typer brings a click of its own, or uses the one that is installed
@@ -31,10 +41,12 @@ app.command("check")(survey.check)
 app.command("find")(survey.find)
 app.command("explain")(survey.explain)
 app.command("detect")(detect.detect)
+app.command("legality")(legality.legality)
 app.command("verify")(audit.verify)
 app.command("implant")(implant.implant)
 app.add_typer(assess.app, name="assess")
 app.add_typer(cache.app, name="cache")
+app.add_typer(licences.app, name="licences")
 
 
 def _print_version(asked: bool) -> None:

@@ -1,6 +1,6 @@
 """What a run is asked, whom it may ask, and what it answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rsmonitor.interfaces import (
     AlertSink,
@@ -15,6 +15,7 @@ from rsmonitor.interfaces import (
 )
 from rsmonitor.records.district import District
 from rsmonitor.records.parameters import Parameters
+from rsmonitor.records.rule import LawTable
 from rsmonitor.records.run import Partition, RunResult
 from rsmonitor.records.week import IsoWeek
 from rsmonitor.stages.jurisdiction import County
@@ -41,6 +42,9 @@ class Job:
 
     block_size: int = 512
     """Rows and columns of a block; changes no result."""
+
+    laws: LawTable = field(default_factory=LawTable)
+    """Laws that verdicts name; they decide no category."""
 
     def partition(self, week: IsoWeek) -> Partition:
         """

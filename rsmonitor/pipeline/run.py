@@ -34,6 +34,7 @@ from rsmonitor.records.rasters import (
 )
 from rsmonitor.records.run import Coverage, Partition, RunCommit, RunRecord, RunResult
 from rsmonitor.records.site import Site
+from rsmonitor.records.verdict import Verdict
 from rsmonitor.records.week import IsoWeek
 from rsmonitor.stages.alerting import alert_events_of, alert_id_of, alert_sites
 from rsmonitor.stages.classify import classify
@@ -43,7 +44,7 @@ from rsmonitor.stages.features import measure
 from rsmonitor.stages.geodesy import grid_outline, pixel_area_m2
 from rsmonitor.stages.indices import weights
 from rsmonitor.stages.jurisdiction import county_codes
-from rsmonitor.stages.licensing import judge_all
+from rsmonitor.stages.licensing import counted_construction, judge_all
 from rsmonitor.stages.outline import outline
 from rsmonitor.stages.tiling import cell_of
 from rsmonitor.stages.tracking import LIVING, events_of, track
@@ -140,6 +141,8 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
         [site for site in sites if site.state in LIVING],
         register,
         job.parameters.licensing,
+        laws=job.laws,
+        counties=lambda site: _county_codes(doors, site) or job.district.county_codes,
     )
     known = _known(doors, partition, detections)
     standing = doors.ledger.alerts(code)
@@ -203,6 +206,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
     _forget_other_lines(doors, partition)
     notes = {note: None for d in detections for note in d.notes}
     notes |= dict.fromkeys(_register_notes(result))
+    notes |= dict.fromkeys(_verdict_notes(verdicts))
     return Outcome(
         partition=partition,
         result=result,
@@ -308,6 +312,19 @@ def _register_notes(result: RunResult) -> list[str]:
         )
         return [note]
     return []
+
+
+def _verdict_notes(verdicts: Mapping[str, Verdict]) -> list[str]:
+    """Say what the verdicts found that no alert tells."""
+    notes = []
+    counted = counted_construction(verdicts)
+    if counted:
+        notes.append(
+            f"{counted} sites look like construction near no mine, closed site or "
+            "plant that the register knows: counted, and no alert is raised"
+        )
+    warnings = {text for verdict in verdicts.values() for text in verdict.warnings}
+    return [*notes, *sorted(warnings)]
 
 
 def _silent(

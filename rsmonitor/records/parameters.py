@@ -268,9 +268,18 @@ class LicensingParameters:
     min_part_m2: float = 200.0
     """Smaller parts do not decide the category."""
 
+    construction_near_m: float = 200.0
+    """Construction within this of a mining right, a recovery project, a closed site or
+    a plant is suspected; farther away it is only counted."""
+
+    exploration_works_m2: float = 1000.0
+    """Digging below this that did not grow is a trench or a pad of exploration."""
+
     def __post_init__(self) -> None:
         _require("position_error_m", self.position_error_m, 0.0, 1000.0)
         _require("min_part_m2", self.min_part_m2, 0.0, 1e9)
+        _require("construction_near_m", self.construction_near_m, 0.0, 10_000.0)
+        _require("exploration_works_m2", self.exploration_works_m2, 0.0, 1e9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -226,7 +226,7 @@ EVIDENCE_PRODUCT: Final = (
         dims=("y", "x"),
         dtype="bool",
         units="1",
-        meaning="True inside the outline of a disturbance: at least half of it changed.",
+        meaning="True inside an outline: at least half of the pixel changed.",
     ),
     RasterSpec(
         name="first_seen",

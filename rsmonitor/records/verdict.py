@@ -107,6 +107,20 @@ CERTAINTY_LABELS: Final[Mapping[Certainty, tuple[str, str]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TraceStep:
+    """One rule that was asked about a part, and its answer."""
+
+    rule: str
+    """Code of the rule, one of `rsmonitor.stages.rules.RULES`."""
+
+    zh: str
+    """What it was asked and what it answered, in Chinese."""
+
+    en: str
+    """The same in English."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """A part of a site that one rule decided."""
 
@@ -130,6 +144,16 @@ class Part:
 
     geometry: Polygon | MultiPolygon
     """CRS84 longitude and latitude."""
+
+    trace: tuple[TraceStep, ...] = ()
+    """The rules in the order in which they were asked."""
+
+    restrictions: tuple[str, ...] = ()
+    """Restriction layers that it lies in; they raise its rank and permit nothing."""
+
+    counted_only: bool = False
+    """True for construction near nothing that the register knows: it is counted, and
+    never raises an alert."""
 
     def __post_init__(self) -> None:
         if not self.area_m2 > 0:
@@ -158,6 +182,12 @@ class Verdict:
     register_snapshot: str
     """`RegisterSnapshot.snapshot_id`."""
 
+    warnings: tuple[str, ...] = ()
+    """What is odd about the register here, such as two mining rights on one place."""
+
+    law_table: str = ""
+    """Digest of the table of laws that was used; empty without one."""
+
     def __post_init__(self) -> None:
         if not self.parts:
             raise ContractError(f"verdict on {self.site_id} has no part")
@@ -168,5 +198,24 @@ class Verdict:
 
     @property
     def raises_alert(self) -> bool:
-        """False where nothing abnormal was seen, or it was there before the history."""
-        return self.category not in {Category.NOTHING_ABNORMAL, Category.LEGACY}
+        """False where nothing abnormal was seen, or it was there before the history.
+
+        Construction near nothing that the register knows raises none either.
+        """
+        if self.category in {Category.NOTHING_ABNORMAL, Category.LEGACY}:
+            return False
+        return not self.counted_only
+
+    @property
+    def counted_only(self) -> bool:
+        """True where all that decides is construction that is only counted."""
+        return all(
+            part.counted_only for part in self.parts if part.category is self.category
+        )
+
+    @property
+    def restrictions(self) -> tuple[str, ...]:
+        """Restriction layers that any part lies in."""
+        return tuple(
+            sorted({name for part in self.parts for name in part.restrictions})
+        )

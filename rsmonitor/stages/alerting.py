@@ -81,8 +81,9 @@ def alert_sites(
 
     Notes
     -----
-    Rank is by tier, high first; then category, in the order of `Category`; then the
-    probability that the cause is mining; then area; then id.
+    Rank is by tier, high first; then category, in the order of `Category`; then those
+    inside a restriction layer; then the probability that the cause is mining; then
+    area; then id.
 
     The version is raised when tier, category, certainty, state or cause changed, or
     the area by more than `area_change` of what it was. A change of rank alone, which
@@ -237,13 +238,17 @@ def _latest_versions(previous: Sequence[Alert]) -> dict[str, Alert]:
     }
 
 
-def _attention(site: Site, verdict: Verdict) -> tuple[int, int, float, float, str]:
+def _attention(
+    site: Site, verdict: Verdict
+) -> tuple[int, int, bool, float, float, str]:
     """Give the sort key of the order of attention."""
     seen = site.latest.disturbance
     mining = math.fsum(site.latest.causes.get(cause, 0.0) for cause in MINING_CAUSES)
     return (
         -seen.tier,
         SERIOUSNESS[verdict.category],
+        # a restriction layer permits nothing, and raises the rank within a category
+        not verdict.restrictions,
         -mining,
         -seen.area_m2,
         site.site_id,

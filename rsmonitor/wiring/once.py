@@ -18,14 +18,8 @@ from rsmonitor.pipeline.looks import day_of
 from rsmonitor.records.district import District
 from rsmonitor.records.parameters import HistoryParameters
 from rsmonitor.records.week import IsoWeek
-from rsmonitor.wiring.office import (
-    EVER,
-    job_of,
-    newest_look,
-    refusals_of,
-    register_of,
-    unwatched,
-)
+from rsmonitor.wiring.licences import register_of
+from rsmonitor.wiring.office import EVER, job_of, newest_look, refusals_of, unwatched
 from rsmonitor.wiring.pictures import map_writer
 from rsmonitor.wiring.sources import open_source
 from rsmonitor.wiring.weeks import monday_morning

@@ -17,7 +17,7 @@ from rsmonitor.pipeline.looks import day_of
 from rsmonitor.records.offer import BANDS_10M, Offer, TileWindow
 from rsmonitor.stages.tile_cells import cells_of
 from rsmonitor.stages.tiling import tile_window
-from rsmonitor.wiring.office import counties_of, register_of
+from rsmonitor.wiring.licences import counties_of, register_of
 from rsmonitor.wiring.sources import bands_of, cache_of, open_source
 from rsmonitor.wiring.weeks import last_whole_week
 
@@ -242,8 +242,8 @@ def _licences(settings: Settings) -> str:
     """Read the licences and count them."""
     register = register_of(settings)
     count = len(register.snapshot().licences)
-    refused = len(register.refused)
-    if not settings.licences.files:
+    refused = len(register.snapshot().refused)
+    if not settings.licences.files and settings.licences.register is None:
         return "no file is named: no right is known, and every verdict will say so"
     return f"{count} licences" + (f", {refused} refused" if refused else "")
 

@@ -14,9 +14,10 @@ from rsmonitor.records.licence import Licence, LicenceKind, RegisterSnapshot
 from rsmonitor.records.parameters import LicensingParameters
 from rsmonitor.records.rasters import Tier
 from rsmonitor.records.site import Site, SiteState
-from rsmonitor.records.verdict import Certainty, Verdict
+from rsmonitor.records.verdict import CATEGORY_LABELS, Category, Certainty, Verdict
 from rsmonitor.stages.geodesy import area_m2
-from rsmonitor.stages.licensing import UNLICENSED, judge
+from rsmonitor.stages.licensing import judge
+from rsmonitor.stages.rules import ACCUSING, EXTRACTION, OF_MINING, RULES, UNLICENSED
 
 LON, LAT = 115.5, 24.9
 DEGREE_M = 100_000.0
@@ -79,6 +80,9 @@ def licences(draw: st.DrawFn, *, number: int = 0) -> Licence:
         minerals=draw(st.sampled_from([(), ("稀土",), ("钨",)])),
         valid_from=draw(st.sampled_from([first, None])),
         valid_to=draw(st.sampled_from([last, None])),
+        renewal_accepted=draw(st.sampled_from([None, last])),
+        deadline=draw(st.sampled_from([None, last])),
+        position_error_m=draw(st.sampled_from([0.5, 100.0])),
     )
 
 
@@ -265,6 +269,7 @@ def test_a_mining_right_over_everything_leaves_nothing_to_say(
         licence_id="C99",
         kind=LicenceKind.MINING,
         geometry=shapely.box(LON - 1, LAT - 1, LON + 1, LAT + 1),
+        minerals=("离子型稀土",),
         valid_from=date.min,
         valid_to=date.max,
     )
@@ -290,10 +295,66 @@ def test_a_larger_error_of_position_never_makes_anything_surer_or_moves_a_bounda
     site: Site, rights: tuple[Licence, ...], one_m: float, other_m: float
 ) -> None:
     small, large = sorted((one_m, other_m))
-    register = RegisterSnapshot(snapshot_id="snapshot", licences=rights)
+    # inside the error of an old datum nothing is said to lie beyond a boundary
+    good = tuple(dataclasses.replace(each, position_error_m=0.5) for each in rights)
+    register = RegisterSnapshot(snapshot_id="snapshot", licences=good)
     sharp = judge(site, register, LicensingParameters(position_error_m=small))
     blunt = judge(site, register, LicensingParameters(position_error_m=large))
     assert blunt.category is sharp.category
     assert math.isclose(unlicensed_m2(blunt), unlicensed_m2(sharp), abs_tol=0.01)
     if blunt.certainty is Certainty.CERTAIN:
         assert sharp.certainty is Certainty.CERTAIN
+
+
+@given(sites(), registers(), st.floats(0, 500))
+def test_a_tolerance_never_makes_an_outside_dig_lawful(
+    site: Site, rights: tuple[Licence, ...], error_m: float
+) -> None:
+    blunt = tuple(
+        dataclasses.replace(licence, position_error_m=error_m) for licence in rights
+    )
+    assert abs(lawful_m2(judged(site, blunt)) - lawful_m2(judged(site, rights))) <= (
+        rounding_m2(site, rights)
+    )
+
+
+def lawful_m2(verdict: Verdict) -> float:
+    return math.fsum(
+        part.area_m2
+        for part in verdict.parts
+        if part.category is Category.NOTHING_ABNORMAL
+    )
+
+
+@given(sites(), registers())
+def test_importing_licences_never_changes_a_site(
+    site: Site, rights: tuple[Licence, ...]
+) -> None:
+    before = shapely.to_wkb(site.latest.disturbance.geometry)
+    parts = [shapely.to_wkb(i.geometry) for i in site.latest.disturbance.increments]
+    judged(site, rights)
+    after = site.latest.disturbance
+    assert shapely.to_wkb(after.geometry) == before
+    assert [shapely.to_wkb(each.geometry) for each in after.increments] == parts
+
+
+@given(sites(), registers())
+def test_every_part_says_why_in_two_languages(
+    site: Site, rights: tuple[Licence, ...]
+) -> None:
+    for part in judged(site, rights).parts:
+        assert part.trace[0].rule == "act"
+        assert {step.rule for step in part.trace} <= set(RULES)
+        assert all(step.zh and step.en for step in part.trace)
+        assert ("疑似" in CATEGORY_LABELS[part.category][0]) is (
+            part.category in ACCUSING
+        )
+
+
+@given(sites(), registers())
+def test_what_accuses_is_certain_only_if_the_cause_is_extraction(
+    site: Site, rights: tuple[Licence, ...]
+) -> None:
+    for part in judged(site, rights).parts:
+        if part.category in OF_MINING and part.certainty is Certainty.CERTAIN:
+            assert site.latest.cause in EXTRACTION

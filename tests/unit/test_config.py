@@ -78,6 +78,8 @@ OTHER = {
     "tracking.recovering_days": "61",
     "licensing.position_error_m": "21.0",
     "licensing.min_part_m2": "201.0",
+    "licensing.construction_near_m": "201.0",
+    "licensing.exploration_works_m2": "1001.0",
     "alerting.area_change": "0.3",
     "source.scale": "0.0001",
     "source.offset": "-0.1",
@@ -107,6 +109,8 @@ ELSEWHERE = {
     "licences.files": '["licences.geojson"]',
     "terrain.elevation": '["dem.tif"]',
     "terrain.shadow": "false",
+    "licences.register": '"register.sqlite"',
+    "law.rules": '"rules.toml"',
     "run.work": '"elsewhere"',
     "run.out": '"elsewhere-out"',
     "run.block_size": "64",
@@ -207,6 +211,12 @@ def test_paths_start_from_the_folder_of_the_file(
     assert settings.path("/x/b.nc") == Path("/x/b.nc")
     assert settings.path("$CUBES/b.nc") == Path("/somewhere/b.nc")
     assert settings.path("~/b.nc") == Path("/home/of/b.nc")
+
+
+def test_a_register_is_named_or_left_out_and_never_empty(write: Write) -> None:
+    assert read_settings(write()).licences.register is None
+    said = refusal(write({"licences.register": '" "'}))
+    assert said.startswith("[licences] licences.register is empty")
 
 
 # -------------------------------------------------------------------------- the digest

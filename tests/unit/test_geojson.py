@@ -74,7 +74,10 @@ OF_ALERT = OF_SITE | {
     "certainty",
     "parts",
     "licence_ids",
+    "restrictions",
+    "register_warnings",
     "register_snapshot",
+    "law_table",
     "area_mu",
     "county_codes",
     "bureau",
@@ -169,6 +172,8 @@ def test_keys_are_those_of_the_contract(result: RunResult) -> None:
                 "area_m2",
                 "licence_ids",
                 "clause",
+                "restrictions",
+                "trace",
             }
     for feature in written("disturbances", result)["features"]:
         assert set(feature["properties"]) == OF_SITE

@@ -8,7 +8,12 @@ import shapely
 from shapely import MultiPolygon, Polygon
 
 from rsmonitor.records.disturbance import Cause, Classified, Disturbance, Increment
-from rsmonitor.records.licence import Licence, LicenceKind, RegisterSnapshot
+from rsmonitor.records.licence import (
+    Completeness,
+    Licence,
+    LicenceKind,
+    RegisterSnapshot,
+)
 from rsmonitor.records.parameters import LicensingParameters
 from rsmonitor.records.rasters import Tier
 from rsmonitor.records.site import Site, SiteState
@@ -91,8 +96,18 @@ def right(
     )
 
 
-def register(*licences: Licence) -> RegisterSnapshot:
-    return RegisterSnapshot(snapshot_id="snapshot", licences=licences)
+COMPLETE = tuple(
+    Completeness(county_code="360734", kind=kind, complete_on=date(2026, 1, 1))
+    for kind in (LicenceKind.MINING, LicenceKind.RECOVERY)
+)
+
+
+def register(
+    *licences: Licence, completeness: tuple[Completeness, ...] = COMPLETE
+) -> RegisterSnapshot:
+    return RegisterSnapshot(
+        snapshot_id="snapshot", licences=licences, completeness=completeness
+    )
 
 
 def verdict_on(one: Site, *licences: Licence) -> Verdict:
@@ -376,15 +391,7 @@ def test_a_land_approval_permits_building_and_not_digging() -> None:
     assert dug.licence_ids == ("L1",)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        LicenceKind.RESTORATION,
-        LicenceKind.CLOSED,
-        LicenceKind.PLANT,
-        LicenceKind.RESTRICTION,
-    ],
-)
+@pytest.mark.parametrize("kind", [LicenceKind.PLANT, LicenceKind.RESTRICTION])
 def test_kinds_that_permit_nothing_are_named_and_subtract_nothing(
     kind: LicenceKind,
 ) -> None:
@@ -398,7 +405,7 @@ def test_kinds_that_permit_nothing_are_named_and_subtract_nothing(
 @pytest.mark.parametrize(
     ("minerals", "category"),
     [
-        ((), Category.NOTHING_ABNORMAL),
+        ((), Category.UNCLEAR),
         (("离子型稀土",), Category.NOTHING_ABNORMAL),
         (("钨矿", "重稀土"), Category.NOTHING_ABNORMAL),
         (("Rare Earth",), Category.NOTHING_ABNORMAL),
@@ -408,7 +415,7 @@ def test_kinds_that_permit_nothing_are_named_and_subtract_nothing(
         (("freestone",), Category.OTHER_MINERAL_RIGHT),
     ],
 )
-def test_a_right_covers_rare_earth_only_if_its_minerals_do_not_say_otherwise(
+def test_a_right_covers_rare_earth_only_if_its_minerals_say_so(
     minerals: tuple[str, ...], category: Category
 ) -> None:
     verdict = verdict_on(DUG, right(AROUND, minerals=minerals))

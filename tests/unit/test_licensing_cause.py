@@ -7,7 +7,12 @@ import pytest
 from shapely import box
 
 from rsmonitor.records.disturbance import Cause, Classified, Disturbance, Increment
-from rsmonitor.records.licence import Licence, LicenceKind, RegisterSnapshot
+from rsmonitor.records.licence import (
+    Completeness,
+    Licence,
+    LicenceKind,
+    RegisterSnapshot,
+)
 from rsmonitor.records.parameters import LicensingParameters
 from rsmonitor.records.rasters import Tier
 from rsmonitor.records.site import Site, SiteState
@@ -23,7 +28,14 @@ FAR_RIGHT = Licence(
     valid_from=date(2015, 1, 1),
     valid_to=date(2030, 1, 1),
 )
-REGISTER = RegisterSnapshot(snapshot_id="x", licences=(FAR_RIGHT,))
+REGISTER = RegisterSnapshot(
+    snapshot_id="x",
+    licences=(FAR_RIGHT,),
+    completeness=tuple(
+        Completeness(county_code="360728", kind=kind, complete_on=date(2020, 1, 6))
+        for kind in (LicenceKind.MINING, LicenceKind.RECOVERY)
+    ),
+)
 
 
 def site(cause: Cause) -> Site:

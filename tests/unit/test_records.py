@@ -498,6 +498,8 @@ NUMBERS: list[tuple[Callable[..., object], str, float, float]] = [
     (TrackingParameters, "recovering_days", 1, 3660),
     (LicensingParameters, "position_error_m", 0.0, 1000.0),
     (LicensingParameters, "min_part_m2", 0.0, 1e9),
+    (LicensingParameters, "construction_near_m", 0.0, 10_000.0),
+    (LicensingParameters, "exploration_works_m2", 0.0, 1e9),
     (AlertingParameters, "area_change", 0.0, 100.0),
 ]
 

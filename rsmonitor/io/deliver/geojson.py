@@ -317,9 +317,12 @@ def _of_alert(alert: Alert) -> dict[str, Any]:
         "certainty": verdict.certainty.value,
         **_of_site(alert.site),
         "area_mu": round(alert.site.latest.disturbance.area_m2 / M2_PER_MU, 2),
-        "parts": [_of_part(part, alert.alert_id) for part in verdict.parts],
+        "parts": [part_properties(part, alert.alert_id) for part in verdict.parts],
         "licence_ids": list(verdict.licence_ids),
+        "restrictions": list(verdict.restrictions),
+        "register_warnings": list(verdict.warnings),
         "register_snapshot": verdict.register_snapshot,
+        "law_table": verdict.law_table,
         "county_codes": list(alert.county_codes),
         "bureau": alert.bureau,
         "scenes": list(provenance.scenes),
@@ -331,16 +334,39 @@ def _of_alert(alert: Alert) -> dict[str, Any]:
     }
 
 
-def _of_part(part: Part, alert_id: str) -> dict[str, Any]:
-    """Give a part; one thinner than the rounding keeps its area and loses its shape."""
+def part_properties(part: Part, of: str) -> dict[str, Any]:
+    """
+    Describe a part of a verdict.
+
+    Parameters
+    ----------
+    part : Part
+        The part; one thinner than the rounding keeps its area and loses its shape.
+    of : str
+        What it is a part of, for the message.
+
+    Returns
+    -------
+    dict
+        As ``parts`` of an alert holds it.
+
+    Raises
+    ------
+    OutputError
+        If its geometry has coordinates that are not longitude and latitude.
+    """
     properties: dict[str, Any] = {
         "category": part.category.value,
         "certainty": part.certainty.value,
         "area_m2": round(part.area_m2, 1),
         "licence_ids": list(part.licence_ids),
         "clause": f"{part.clause_zh} {part.clause}",
+        "restrictions": list(part.restrictions),
+        "trace": [
+            {"rule": step.rule, "zh": step.zh, "en": step.en} for step in part.trace
+        ],
     }
-    polygon = rounded(part.geometry, what=f"a part of {alert_id}")
+    polygon = rounded(part.geometry, what=f"a part of {of}")
     if polygon is not None:
         properties["geometry"] = shapely.geometry.mapping(polygon)
     return properties

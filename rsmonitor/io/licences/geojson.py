@@ -13,16 +13,18 @@ import re
 import reprlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import shapely
 from shapely import MultiPolygon, Polygon
 
-from rsmonitor.errors import LicenceError
-from rsmonitor.records.licence import Licence, LicenceKind
+from rsmonitor.errors import ContractError, LicenceError
+from rsmonitor.io.licences.found import LicenceFile, ReadParcel, Refusal, UnusableError
+from rsmonitor.io.licences.terms import RULE_MILITARY, said_by, unread
+from rsmonitor.records.licence import Licence, LicenceKind, military_word
+from rsmonitor.stages.geodesy import area_m2
 
 MAX_BYTES: Final = 64 * 2**20
 """Largest file that is read; all rights of a province fit in a tenth of it."""
@@ -76,62 +78,13 @@ _RULE_TWICE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """One thing in a file that was not used, and why."""
-
-    file: str
-    """Path of the file, as it was given."""
-
-    where: str
-    """Feature, counted from 1, with its ``licence_id`` where it has one."""
-
-    value: str
-    """The value that breaks the rule, shortened."""
-
-    rule: str
-    """What is expected, and what to do."""
-
-    def __str__(self) -> str:
-        return f"{self.file}, {self.where}: {self.value}: {self.rule}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LicenceFile:
-    """What one file was understood to say."""
-
-    path: str
-    """Path of the file, as it was given."""
-
-    sha256: str
-    """Digest of its bytes, hexadecimal."""
-
-    licences: tuple[Licence, ...]
-    """The good ones, in the order of the file."""
-
-    refused: tuple[Refusal, ...]
-    """Features that were not used."""
-
-    repairs: tuple[str, ...]
-    """What was put right or passed over, one sentence each; names the file."""
-
-
-class _RefusedError(LicenceError):
-    """One feature cannot be used; never leaves this module."""
-
-    def __init__(self, value: str, rule: str) -> None:
-        super().__init__(f"{value}: {rule}")
-        self.value = value
-        self.rule = rule
-
-
 class _Object(dict[str, object]):
     """A JSON object that remembers which keys it was given twice."""
 
     twice: tuple[str, ...] = ()
 
 
-def read_licences(path: Path) -> LicenceFile:
+def read_licences(path: Path, *, kind: LicenceKind = LicenceKind.MINING) -> LicenceFile:
     """
     Read a GeoJSON file of licences.
 
@@ -144,7 +97,10 @@ def read_licences(path: Path) -> LicenceFile:
     path : Path
         A FeatureCollection in CRS84 whose features have the properties
         ``licence_id, kind, minerals, holder, valid_from, valid_to, status, invented``;
-        only the first is required.
+        only the first is required. Further properties of `Licence`, and the names
+        that bureaus give all of them, are read as `rsmonitor.io.licences.terms` does.
+    kind : LicenceKind, default mining
+        What a licence is where the file does not say.
 
     Returns
     -------
@@ -168,17 +124,19 @@ def read_licences(path: Path) -> LicenceFile:
     repairs: list[str] = []
     refused: list[Refusal] = []
     read: list[tuple[str, Licence]] = []
+    notes_of: dict[Licence, tuple[str, tuple[str, ...]]] = {}
     ignored: Counter[str] = Counter()
     for number, feature in enumerate(features, start=1):
         where = _where(number, feature)
         try:
-            licence, notes = _licence(feature)
-        except _RefusedError as error:
+            licence, notes = _licence(feature, kind)
+        except UnusableError as error:
             refused.append(_refusal(path, where, error))
             continue
         read.append((where, licence))
+        notes_of.setdefault(licence, (where, tuple(notes)))
         repairs.extend(f"{path}, {where}: {note}" for note in notes)
-        ignored.update(_properties(feature).keys() - set(_KEYS))
+        ignored.update(_unread(_properties(feature)))
     licences = _without_contradictions(path, read, refused, repairs)
     repairs.extend(
         f"{path}: property {_shown(key)} is not read ({count} features)"
@@ -192,6 +150,19 @@ def read_licences(path: Path) -> LicenceFile:
         licences=licences,
         refused=tuple(refused),
         repairs=tuple(repairs),
+        parcels=tuple(_parcel(one, *notes_of[one]) for one in licences),
+    )
+
+
+def _parcel(licence: Licence, where: str, notes: tuple[str, ...]) -> ReadParcel:
+    """Say how one licence was understood."""
+    return ReadParcel(
+        licence_id=licence.licence_id,
+        name=licence.mine or licence.licence_id,
+        where=where,
+        geometry=licence.geometry,
+        computed_area_m2=area_m2(licence.geometry),
+        repairs=notes,
     )
 
 
@@ -271,7 +242,7 @@ def _features(path: Path, document: object) -> list[object]:
     try:
         _require_single(document)
         _require_crs84(document)
-    except _RefusedError as error:
+    except UnusableError as error:
         raise LicenceError(f"{path}: {error}") from error
     features = document.get("features")
     if not isinstance(features, list):
@@ -290,7 +261,7 @@ def _features(path: Path, document: object) -> list[object]:
 def _require_single(given: _Object) -> None:
     """Refuse an object whose meaning depends on which of two values one takes."""
     if given.twice:
-        raise _RefusedError(_shown(given.twice[0]), "this key stands twice; keep one")
+        raise UnusableError(_shown(given.twice[0]), "this key stands twice; keep one")
 
 
 def _require_crs84(given: _Object) -> None:
@@ -301,7 +272,7 @@ def _require_crs84(given: _Object) -> None:
     properties = crs.get("properties") if isinstance(crs, _Object) else None
     name = properties.get("name") if isinstance(properties, _Object) else None
     if not (isinstance(name, str) and _CRS84.fullmatch(name.strip())):
-        raise _RefusedError(f"crs is {_shown(name or crs)}", _RULE_CRS)
+        raise UnusableError(f"crs is {_shown(name or crs)}", _RULE_CRS)
 
 
 def _where(number: int, feature: object) -> str:
@@ -317,48 +288,79 @@ def _properties(feature: object) -> _Object:
     return found if isinstance(found, _Object) else _Object()
 
 
-def _refusal(path: Path, where: str, error: _RefusedError) -> Refusal:
+def _refusal(path: Path, where: str, error: UnusableError) -> Refusal:
     """Put a refusal on record."""
     return Refusal(file=str(path), where=where, value=error.value, rule=error.rule)
 
 
-def _licence(feature: object) -> tuple[Licence, list[str]]:
+def _unread(properties: _Object) -> Iterable[str]:
+    """Name the properties that nobody reads."""
+    ours = properties.keys() - set(_KEYS)
+    return unread(dict.fromkeys(ours, "?"))
+
+
+def _others(properties: _Object) -> dict[str, object]:
+    """Read what is said under names that are not this reader's own."""
+    attributes = {
+        key: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for key, value in properties.items()
+        if key not in _KEYS and isinstance(value, str | int | float | list)
+    }
+    word = military_word([*attributes.keys(), *attributes.values()])
+    if word is not None:
+        raise UnusableError(f"says {word}", RULE_MILITARY)
+    values = said_by(attributes).values
+    return {
+        key: value
+        for key, value in values.items()
+        if key not in _KEYS or properties.get(key) is None
+    }
+
+
+def _licence(feature: object, kind: LicenceKind) -> tuple[Licence, list[str]]:
     """Read one feature, and say what was put right."""
     if not isinstance(feature, _Object) or feature.get("type") != "Feature":
-        raise _RefusedError(_shown(feature), "a feature has the type Feature")
+        raise UnusableError(_shown(feature), "a feature has the type Feature")
     properties = _properties(feature)
     for given in (feature, properties):
         _require_single(given)
     _require_crs84(feature)
     notes: list[str] = []
-    licence_id = _text(properties, "licence_id", notes)
-    if not licence_id:
-        raise _RefusedError(
+    others = _others(properties)
+    licence_id = _text(properties, "licence_id", notes) or others.get("licence_id")
+    if not isinstance(licence_id, str) or not licence_id:
+        raise UnusableError(
             f"licence_id is {_shown(properties.get('licence_id'))}",
             "every licence has a licence_id, its number as text",
         )
     valid_from, valid_to = _day(properties, "valid_from"), _day(properties, "valid_to")
     if valid_from is not None and valid_to is not None and valid_to < valid_from:
-        raise _RefusedError(
+        raise UnusableError(
             f"valid_to {valid_to}", f"must not be before valid_from {valid_from}"
         )
     invented = properties.get("invented", False)
     if not isinstance(invented, bool):
-        raise _RefusedError(
+        raise UnusableError(
             f"invented is {_shown(invented)}", "it must be true or false"
         )
-    licence = Licence(
-        licence_id=licence_id,
-        kind=_kind(properties),
-        geometry=_geometry(feature.get("geometry"), notes),
-        minerals=_minerals(properties, notes),
-        holder=_text(properties, "holder", notes),
-        valid_from=valid_from,
-        valid_to=valid_to,
-        status=_text(properties, "status", notes),
-        invented=invented,
-    )
-    return licence, notes
+    values: dict[str, Any] = {
+        "kind": _kind(properties, kind),
+        "minerals": _minerals(properties, notes),
+        "holder": _text(properties, "holder", notes),
+        "valid_from": valid_from,
+        "valid_to": valid_to,
+        "status": _text(properties, "status", notes),
+        "invented": invented,
+        **others,
+        "licence_id": licence_id,
+    }
+    geometry = _geometry(feature.get("geometry"), notes)
+    try:
+        return Licence(geometry=geometry, **values), notes
+    except ContractError as error:
+        raise UnusableError(
+            str(error), "correct the properties of this licence"
+        ) from error
 
 
 def _text(properties: _Object, key: str, notes: list[str]) -> str:
@@ -370,10 +372,10 @@ def _text(properties: _Object, key: str, notes: list[str]) -> str:
 def _tidy(key: str, value: object, notes: list[str]) -> str:
     """Refuse what could not be printed on an alert; remove surplus white space."""
     if not isinstance(value, str):
-        raise _RefusedError(f"{key} is {_shown(value)}", "it must be text, in quotes")
+        raise UnusableError(f"{key} is {_shown(value)}", "it must be text, in quotes")
     tidy = " ".join(value.split())
     if len(tidy) > MAX_TEXT or not tidy.isprintable():
-        raise _RefusedError(
+        raise UnusableError(
             f"{key} is {_shown(value)}",
             f"text is at most {MAX_TEXT} printable characters",
         )
@@ -382,16 +384,16 @@ def _tidy(key: str, value: object, notes: list[str]) -> str:
     return tidy
 
 
-def _kind(properties: _Object) -> LicenceKind:
-    """Read the kind; a licence that does not say is a mining right."""
+def _kind(properties: _Object, given: LicenceKind) -> LicenceKind:
+    """Read the kind; a licence that does not say is what the caller says."""
     value = properties.get("kind")
     if value is None:
-        return LicenceKind.MINING
+        return given
     for kind in LicenceKind:
         if value == kind.value:
             return kind
     allowed = ", ".join(kind.value for kind in LicenceKind)
-    raise _RefusedError(f"kind is {_shown(value)}", f"it must be one of {allowed}")
+    raise UnusableError(f"kind is {_shown(value)}", f"it must be one of {allowed}")
 
 
 def _minerals(properties: _Object, notes: list[str]) -> tuple[str, ...]:
@@ -403,7 +405,7 @@ def _minerals(properties: _Object, notes: list[str]) -> tuple[str, ...]:
         notes.append(f"minerals is a text, {_shown(value)}; read as a list")
         value = _LIST_MARKS.split(value)
     if not isinstance(value, list):
-        raise _RefusedError(
+        raise UnusableError(
             f"minerals is {_shown(value)}", 'it must be a list such as ["稀土"]'
         )
     named = (_tidy("minerals", mineral, notes) for mineral in value)
@@ -416,11 +418,11 @@ def _day(properties: _Object, key: str) -> date | None:
     if value is None:
         return None
     if not (isinstance(value, str) and _DAY.fullmatch(value)):
-        raise _RefusedError(f"{key} is {_shown(value)}", _RULE_DAY)
+        raise UnusableError(f"{key} is {_shown(value)}", _RULE_DAY)
     try:
         return date.fromisoformat(value)
     except ValueError as error:
-        raise _RefusedError(f"{key} is {_shown(value)}", f"{error}; {_RULE_DAY}") from (
+        raise UnusableError(f"{key} is {_shown(value)}", f"{error}; {_RULE_DAY}") from (
             error
         )
 
@@ -428,7 +430,7 @@ def _day(properties: _Object, key: str) -> date | None:
 def _geometry(given: object, notes: list[str]) -> Polygon | MultiPolygon:
     """Build a valid Polygon or MultiPolygon; repair nothing but open rings."""
     if not isinstance(given, _Object):
-        raise _RefusedError(
+        raise UnusableError(
             f"geometry is {_shown(given)}", "a licence has a Polygon or MultiPolygon"
         )
     _require_single(given)
@@ -442,11 +444,11 @@ def _geometry(given: object, notes: list[str]) -> Polygon | MultiPolygon:
             parts = _listed(coordinates, "a MultiPolygon is a list of polygons")
             geometry = MultiPolygon([_polygon(part, notes) for part in parts])
         case other:
-            raise _RefusedError(
+            raise UnusableError(
                 f"geometry is {_shown(other)}", "it must be a Polygon or MultiPolygon"
             )
     if not shapely.is_valid(geometry):
-        raise _RefusedError(
+        raise UnusableError(
             str(shapely.is_valid_reason(geometry)),
             "the outline crosses or touches itself there (longitude latitude); "
             "correct it: which side is licensed cannot be guessed",
@@ -467,7 +469,7 @@ def _ring(positions: object, notes: list[str]) -> list[tuple[float, float]]:
     ring = [_position(position) for position in _listed(positions, _RULE_RING)]
     corners = len(set(ring))
     if corners < _MIN_CORNERS:
-        raise _RefusedError(f"a ring of {corners} different corners", _RULE_RING)
+        raise UnusableError(f"a ring of {corners} different corners", _RULE_RING)
     if ring[0] != ring[-1]:
         ring.append(ring[0])
         notes.append(
@@ -479,7 +481,7 @@ def _ring(positions: object, notes: list[str]) -> list[tuple[float, float]]:
 def _position(given: object) -> tuple[float, float]:
     """Read longitude and latitude; height, if any, is of no use here."""
     if not isinstance(given, list):
-        raise _RefusedError(_shown(given), _RULE_POSITION)
+        raise UnusableError(_shown(given), _RULE_POSITION)
     match given:
         case [int() | float() as lon, int() | float() as lat, *_] if not (
             isinstance(lon, bool) or isinstance(lat, bool)
@@ -487,9 +489,9 @@ def _position(given: object) -> tuple[float, float]:
             # written so that NaN, infinity and integers beyond any float fail too
             if -180 <= lon <= 180 and -90 <= lat <= 90:  # noqa: PLR2004 - degrees
                 return float(lon), float(lat)
-            raise _RefusedError(_shown(given), _range_rule(lon, lat))
+            raise UnusableError(_shown(given), _range_rule(lon, lat))
         case _:
-            raise _RefusedError(_shown(given), _RULE_POSITION)
+            raise UnusableError(_shown(given), _RULE_POSITION)
 
 
 def _range_rule(lon: float, lat: float) -> str:
@@ -505,7 +507,7 @@ def _range_rule(lon: float, lat: float) -> str:
 def _listed(given: object, rule: str) -> list[object]:
     """Refuse what is not a list with something in it."""
     if not isinstance(given, list) or not given:
-        raise _RefusedError(_shown(given), rule)
+        raise UnusableError(_shown(given), rule)
     return given
 
 
@@ -524,7 +526,7 @@ def _without_contradictions(
     kept: list[Licence] = []
     for (licence_id, _), same in by_name.items():
         if len({licence for _, licence in same}) > 1:
-            error = _RefusedError(f"licence_id {_shown(licence_id)}", _RULE_TWICE)
+            error = UnusableError(f"licence_id {_shown(licence_id)}", _RULE_TWICE)
             refused.extend(_refusal(path, where, error) for where, _ in same)
             continue
         kept.append(same[0][1])

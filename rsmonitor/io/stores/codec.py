@@ -15,6 +15,7 @@ datetime, UTC          ``"2018-07-02T02:55:49.000000Z"``
 enumeration            its value
 Polygon, MultiPolygon  little-endian WKB in hexadecimal, every bit kept
 tuple                  array
+frozenset of str       array, sorted
 Mapping                object
 record                 object, all fields
 =====================  =====================================================
@@ -452,6 +453,21 @@ def _encode_str(value: object) -> str:
     return text
 
 
+def _encode_names(value: object) -> list[str]:
+    """Write a set of texts in one order."""
+    _require_type(value, frozenset)
+    return sorted(map(_encode_str, cast("frozenset[object]", value)))
+
+
+def _decode_names(value: object) -> frozenset[str]:
+    """Read a set of texts in the order that `_encode_names` writes, each once."""
+    _require_type(value, list)
+    names = [_encode_str(name) for name in cast("list[object]", value)]
+    if names != sorted(set(names)):
+        raise _MismatchError(f"must be sorted, each once, got {_shown(value)}")
+    return frozenset(names)
+
+
 def _require_type(value: object, kind: type) -> None:
     """Refuse a value of another type; a bool is no int here."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
@@ -479,4 +495,5 @@ _SCALARS: Final[Mapping[Any, _Codec]] = {
     bool: _plain(bool),
     date: _Codec(encode=_encode_date, decode=_decode_date),
     datetime: _Codec(encode=_encode_instant, decode=_decode_instant),
+    frozenset[str]: _Codec(encode=_encode_names, decode=_decode_names),
 }

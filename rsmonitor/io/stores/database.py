@@ -1,4 +1,4 @@
-"""The ledger's SQLite file: its tables, and how it is opened, made and explained.
+"""The SQLite files of the stores: how they are opened, made and explained.
 
 A rollback journal, not a write-ahead log: the ledger stays one file that can be copied,
 mounted read-only or kept on a network disk, and a run commits once a week, so that
@@ -10,13 +10,14 @@ and undo a commit, and the slots it pointed at may have been written over since.
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from rsmonitor.errors import BusyError, OutputError, RsmonitorError, StoreError
 from rsmonitor.io.foundation.files import lock_file, make_folder, rename_durably
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Raised when a table or the JSON form of a stored record changes."""
 
 APPLICATION_ID: Final = 0x72736D6C
@@ -124,15 +125,43 @@ BEGIN SELECT RAISE(ABORT, 'what an alert said is never changed'); END;
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What makes a SQLite file one of ours."""
+
+    what: str
+    """What it is, for messages."""
+
+    application_id: int
+    """Written into the file's header, so that it is not taken for somebody else's."""
+
+    schema_version: int
+    """Raised when a table or the JSON form of a stored record changes."""
+
+    schema: str
+    """SQL that makes the tables, ``meta`` among them, and leaves a transaction open."""
+
+
+LEDGER: Final = Layout(
+    what="ledger",
+    application_id=APPLICATION_ID,
+    schema_version=SCHEMA_VERSION,
+    schema=_SCHEMA,
+)
+"""The ledger of runs."""
+
+
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path, layout: Layout = LEDGER) -> Iterator[sqlite3.Connection]:
     """
-    Open a ledger over a connection that cannot write.
+    Open a file over a connection that cannot write.
 
     Parameters
     ----------
     path : Path
-        An existing ledger.
+        An existing file.
+    layout : Layout, default LEDGER
+        What it must be.
 
     Yields
     ------
@@ -142,27 +171,29 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     Raises
     ------
     StoreError
-        If it is damaged, no ledger, or of an unknown schema version.
+        If it is damaged, something else, or of an unknown schema version.
     BusyError
         If a writer kept it for half a minute.
     """
     # mode=rw although nothing is written: SQLite must be able to undo what a writer
     # that died left half written, and it opens a write-protected file all the same
-    with _connected(path, "rw") as connection:
+    with _connected(path, "rw", layout) as connection:
         connection.execute("PRAGMA query_only = ON")
-        _require_version(path, connection)
+        _require_version(path, connection, layout)
         yield connection
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[sqlite3.Connection]:
+def writing(path: Path, layout: Layout = LEDGER) -> Iterator[sqlite3.Connection]:
     """
     Hold the only write transaction: committed at the end, undone by any exception.
 
     Parameters
     ----------
     path : Path
-        An existing ledger.
+        An existing file.
+    layout : Layout, default LEDGER
+        What it must be.
 
     Yields
     ------
@@ -172,14 +203,14 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
     Raises
     ------
     StoreError
-        If it is damaged, no ledger, or of an unknown schema version.
+        If it is damaged, something else, or of an unknown schema version.
     OutputError
         If it cannot be written.
     BusyError
         If others kept it for half a minute.
     """
-    with _connected(path, "rw") as connection:
-        _require_version(path, connection)
+    with _connected(path, "rw", layout) as connection:
+        _require_version(path, connection, layout)
         connection.execute("PRAGMA synchronous = EXTRA")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("BEGIN IMMEDIATE")
@@ -193,19 +224,21 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
             raise
 
 
-def create(path: Path, *, turn: Path) -> None:
+def create(path: Path, *, turn: Path, layout: Layout = LEDGER) -> None:
     """
-    Make an empty ledger, whole or not at all; do nothing if there is one.
+    Make an empty file, whole or not at all; do nothing if there is one.
 
-    It is made beside and renamed, so that an empty or half made file under the
-    ledger's name is always damage and never a beginning.
+    It is made beside and renamed, so that an empty or half made file under its name is
+    always damage and never a beginning.
 
     Parameters
     ----------
     path : Path
-        The ledger; parents are made.
+        The file; parents are made.
     turn : Path
-        Lock file: the first runs of two districts may both find no ledger.
+        Lock file: two processes may both find no file.
+    layout : Layout, default LEDGER
+        What to make.
 
     Raises
     ------
@@ -220,28 +253,28 @@ def create(path: Path, *, turn: Path) -> None:
             return
         draft = path.with_name(f".{path.name}.new")
         try:
-            # a journal that outlived its ledger would be played into the new one
+            # a journal that outlived its database would be played into the new one
             for leftover in (draft, _journal(draft), _journal(path)):
                 leftover.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(
-                f"ledger {path} cannot be made: {error}; check permissions"
+                f"{layout.what} {path} cannot be made: {error}; check permissions"
             ) from error
-        with _connected(draft, "rwc") as connection:
+        with _connected(draft, "rwc", layout) as connection:
             connection.execute("PRAGMA synchronous = EXTRA")
-            connection.executescript(_SCHEMA)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.executescript(layout.schema)
+            connection.execute(f"PRAGMA application_id = {layout.application_id}")
+            connection.execute(f"PRAGMA user_version = {layout.schema_version}")
             connection.execute(
                 "INSERT INTO meta (key, value) VALUES ('schema_version', ?)",
-                (str(SCHEMA_VERSION),),
+                (str(layout.schema_version),),
             )
             connection.execute("COMMIT")
         rename_durably(draft, path)
 
 
 @contextlib.contextmanager
-def _connected(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
+def _connected(path: Path, mode: str, layout: Layout) -> Iterator[sqlite3.Connection]:
     """Open the file and close it; explain what SQLite says in between."""
     try:
         connection = sqlite3.connect(
@@ -251,33 +284,35 @@ def _connected(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
             isolation_level=None,
         )
     except sqlite3.Error as error:
-        raise _explained(path, error) from error
+        raise _explained(path, error, layout.what) from error
     try:
         yield connection
     except sqlite3.Error as error:
-        raise _explained(path, error) from error
+        raise _explained(path, error, layout.what) from error
     except UnicodeDecodeError as error:
         # Python cannot even show a message that quotes a damaged schema
         raise StoreError(
-            f"ledger {path} is damaged: {error}; restore it from a backup"
+            f"{layout.what} {path} is damaged: {error}; restore it from a backup"
         ) from error
     finally:
         connection.close()
 
 
-def _require_version(path: Path, connection: sqlite3.Connection) -> None:
-    """Refuse a file that is no ledger, or one of another schema version."""
+def _require_version(
+    path: Path, connection: sqlite3.Connection, layout: Layout
+) -> None:
+    """Refuse a file that is something else, or of another schema version."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
+    if application != layout.application_id:
         raise StoreError(
-            f"{path} is not a ledger of rsmonitor; restore it from a backup or move "
-            "it away"
+            f"{path} is not a {layout.what} of rsmonitor; restore it from a backup or "
+            "move it away"
         )
-    if version != SCHEMA_VERSION:
+    if version != layout.schema_version:
         raise StoreError(
             f"{path} has schema version {version}, this rsmonitor knows "
-            f"{SCHEMA_VERSION}; use the rsmonitor that wrote it"
+            f"{layout.schema_version}; use the rsmonitor that wrote it"
         )
 
 
@@ -286,19 +321,19 @@ def _journal(path: Path) -> Path:
     return path.with_name(f"{path.name}-journal")
 
 
-def _explained(path: Path, error: sqlite3.Error) -> RsmonitorError:
+def _explained(path: Path, error: sqlite3.Error, what: str) -> RsmonitorError:
     """Say what an error of SQLite means for the person who meets it."""
     name = getattr(error, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return BusyError(
-            f"ledger {path} is being written by another process ({error}); try again"
+            f"{what} {path} is being written by another process ({error}); try again"
         )
     if name.startswith(_CANNOT_WRITE):
         return OutputError(
-            f"ledger {path} cannot be written: {error} ({name}); check free space and "
-            "permissions. Nothing of this run was committed"
+            f"{what} {path} cannot be written: {error} ({name}); check free space and "
+            "permissions. Nothing of this was committed"
         )
     return StoreError(
-        f"ledger {path} cannot be used: {error} ({name or type(error).__name__}); if "
+        f"{what} {path} cannot be used: {error} ({name or type(error).__name__}); if "
         "it is damaged, restore it from a backup"
     )

