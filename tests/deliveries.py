@@ -114,7 +114,9 @@ def evidence_dataset(
             "first_seen": (dims, first_seen.astype("datetime64[ns]")),
             "confirmed": (dims, confirmed),
             "n_clear": (dims, np.full((h, w), 42, dtype=np.uint16)),
+            "outlined": (dims, tier > 0),
             "monitored": (dims, monitored),
+            "history": (dims, monitored.astype(np.uint8)),
         },
         coords={
             "y": grid.top - (np.arange(h) + 0.5) * grid.pixel_height,

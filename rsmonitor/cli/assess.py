@@ -79,7 +79,7 @@ def peers(
     Detectors are rsmonitor, and of the packages nrt and pyxccd those that
     pip install "rsmonitor[peers]" brings; what is not run says why. An alarm raised
     before a change began is false, and the change is then missed. All series and
-    detectors take about five minutes on two cores.
+    detectors take about six minutes on two cores.
 
     Exit codes: 0 done; 1 done, but a package or a file was missing, see not_run; 2
     usage.
@@ -166,7 +166,7 @@ def settings(reference: Reference = None, as_json: Json = False) -> int:
 
     On the demo cube, from a fixed grid of the drop tested for, the level that confirms
     and the share that takes edges off. The last table has every setting on the whole
-    scene; the best of it flatters. Takes about three minutes on two cores.
+    scene; the best of it flatters. Takes about five minutes on two cores.
 
     Exit codes: 0 done; 3 the reference is not one; 5 the cube or the reference is
     missing.

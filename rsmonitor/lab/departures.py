@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rsmonitor.lab.detector import _Plain
+from rsmonitor.lab.detector import PlainDetector
 from rsmonitor.lab.series import Series
 from rsmonitor.records.parameters import (
     ClearParameters,
@@ -102,7 +102,7 @@ def departures_of(
     )
 
 
-class _Kept(_Plain):
+class _Kept(PlainDetector):
     """The steps of the detector, with what it computes of each look kept."""
 
     def __init__(

@@ -31,13 +31,17 @@ from rsmonitor.stages.evidence import (
     tiers,
 )
 from rsmonitor.stages.history import (
+    LEAST_COMBINED,
     Norm,
+    SceneNorm,
     fit_reference,
+    robust_fit,
     scene_norm,
+    seasonal_terms,
     unlike_before,
 )
 from rsmonitor.stages.indices import available, weights
-from rsmonitor.stages.levelling import Cells
+from rsmonitor.stages.levelling import MAD_TO_SIGMA, Cells, Shared
 from rsmonitor.stages.outline import drawn_objects, label_objects
 from rsmonitor.stages.registration import MOST_SHIFT, Shift, margin, shift_of
 from rsmonitor.stages.sight import (
@@ -50,6 +54,12 @@ from rsmonitor.stages.sight import (
 )
 
 EPOCH: Final = date(1970, 1, 1)
+
+LEAST_SHARED: Final = 50
+"""Pixels of one scene below which nothing can be told of what the scene shares."""
+
+LONE_HARMONICS: Final = 2
+"""Harmonics where no scene takes the year's common course off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -191,7 +201,7 @@ def detect(
         Days of the first look and of the confirmation.
     """
     evidence = evidence or EvidenceParameters()
-    plain = _Plain(series, evidence, history, clear or ClearParameters())
+    plain = PlainDetector(series, evidence, history, clear or ClearParameters())
     state = initial_state(plain.reference, len(plain.names))
     for t in np.flatnonzero(series.days > series.history_until):
         state = plain.take(state, int(t))
@@ -206,8 +216,68 @@ def detect(
     )
 
 
-class _Plain:
-    """The steps of the pipeline on one block that is the whole place."""
+def lone_norm(
+    values: NDArray[np.float32],
+    days: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    parameters: HistoryParameters,
+) -> SceneNorm:
+    """
+    Say what is usual of a few pixels that have no scene around them.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (time, index, pixel)
+        Indices over the history; NaN where not seen.
+    days : ndarray of int64, shape (time,)
+        Days since 1970-01-01.
+    weights : ndarray of float32, shape (index,)
+        Share of each index; they sum to 1.
+    parameters : HistoryParameters
+        Harmonics and ridge.
+
+    Returns
+    -------
+    SceneNorm
+        Without scene offsets: the year's course is left to each pixel's own seasons,
+        and haze is left in.
+    """
+    terms = seasonal_terms(days, parameters.harmonics)
+    n_time, n_index, n_pixel = values.shape
+    floor = np.empty(n_index, dtype=np.float32)
+    standardised = np.zeros((n_time, n_pixel))
+    for k in range(n_index):
+        coefficients, scatter, _ = robust_fit(values[:, k], terms, parameters)
+        floor[k] = np.median(scatter)
+        residual = values[:, k] - terms @ coefficients
+        standardised += weights[k] * residual / np.maximum(scatter, floor[k])
+    seen = np.abs(standardised[np.isfinite(standardised)])
+    nothing = np.zeros(n_index, dtype=np.float32)
+    return SceneNorm(
+        offsets=np.zeros((n_time, n_index, 1), dtype=np.float32),
+        spread=floor,
+        floor=floor,
+        level=nothing,
+        green=nothing,
+        combined=max(MAD_TO_SIGMA * float(np.median(seen)), LEAST_COMBINED),
+    )
+
+
+class PlainDetector:
+    """
+    The steps of the pipeline on one block that is the whole place.
+
+    Parameters
+    ----------
+    series : Series
+        The looks.
+    evidence : EvidenceParameters
+        The sequential test.
+    history : HistoryParameters or None
+        How the reference is fitted; None: the defaults, until the end of the history.
+    clear : ClearParameters
+        Classes that are taken out.
+    """
 
     def __init__(
         self,
@@ -218,7 +288,10 @@ class _Plain:
     ) -> None:
         until = EPOCH + timedelta(days=int(series.history_until))
         self._series, self._evidence = series, evidence
-        self._history = history or HistoryParameters(until=until)
+        self._alone = series.truth.size < LEAST_SHARED
+        self._history = history or HistoryParameters(
+            until=until, harmonics=LONE_HARMONICS if self._alone else 1
+        )
         self.names = available(evidence.indices, series.bands)
         self._share = weights(self.names)
         self._looks = sights(series, self.names, clear=clear)
@@ -244,15 +317,19 @@ class _Plain:
         past = self._past()
         values = np.stack([self._looks[t].seen for t in past])
         days = self._series.days[past]
-        common = scene_norm(
-            values.reshape(past.size, len(self.names), -1),
-            days,
-            weights=self._share,
-            min_sample=self._test.min_sample,
-            parameters=self._history,
-            cell=self._cell,
-            cells=self._cells,
-        )
+        sample = values.reshape(past.size, len(self.names), -1)
+        if self._alone:
+            common = lone_norm(sample, days, self._share, self._history)
+        else:
+            common = scene_norm(
+                sample,
+                days,
+                weights=self._share,
+                min_sample=self._test.min_sample,
+                parameters=self._history,
+                cell=self._cell,
+                cells=self._cells,
+            )
         offsets = [self._cells.at(o, *self._window) for o in common.offsets]
         return Norm.unpack(common.packed()), fit_reference(
             values,
@@ -281,16 +358,11 @@ class _Plain:
         """Measure how far a look lies off."""
         return shift_of([seen.seen], [self.reference], [disturbed], day, self._share)
 
-    def take(self, state: NDArray[np.uint16], t: int) -> NDArray[np.uint16]:
-        """Add one look; the same state if it shows too little or lies off."""
-        day = int(self._series.days[t])
-        seen = self._looks[t]
-        if self._series.connected:
-            disturbed = tiers(state, self._evidence) > 0
-            seen, moved = self._registered(t, disturbed)
-            rest = self._shift(seen, disturbed, day) if moved else None
-            if moved and (rest is None or rest.length > MOST_SHIFT):
-                return state
+    def _shared(self, seen: Sight, day: int) -> Shared | None:
+        """Say what a look shares around each place; None if it shows too little."""
+        if self._alone:
+            nothing = np.zeros((len(self.names), 1, 1), dtype=np.float32)
+            return Shared(offset=nothing, noise=nothing + 1)
         departures = residuals(seen.seen, self.reference, day)
         statistics = scene_statistics(
             departures.reshape(len(self.names), -1),
@@ -300,6 +372,35 @@ class _Plain:
             cells=self._cells,
         )
         if statistics is None:
+            return None
+        return statistics.over(self._cells, *self._window)
+
+    def take(self, state: NDArray[np.uint16], t: int) -> NDArray[np.uint16]:
+        """
+        Add one look.
+
+        Parameters
+        ----------
+        state : ndarray of uint16, shape (plane, y, x)
+            Evidence before it.
+        t : int
+            Which look.
+
+        Returns
+        -------
+        ndarray of uint16, shape (plane, y, x)
+            Evidence after it; the same if it shows too little or lies off.
+        """
+        day = int(self._series.days[t])
+        seen = self._looks[t]
+        if self._series.connected:
+            disturbed = tiers(state, self._evidence) > 0
+            seen, moved = self._registered(t, disturbed)
+            rest = self._shift(seen, disturbed, day) if moved else None
+            if moved and (rest is None or rest.length > MOST_SHIFT):
+                return state
+        shared = self._shared(seen, day)
+        if shared is None:
             return state
         bright, values = planes(state)["bright_looks"], seen.seen
         if self._series.connected:
@@ -315,7 +416,7 @@ class _Plain:
             values,
             day=day,
             weights=self._share,
-            shared=statistics.over(self._cells, *self._window),
+            shared=shared,
             norm=self.norm,
             parameters=self._evidence,
         )
@@ -328,7 +429,23 @@ class _Plain:
         graded: NDArray[np.uint8],
         outline: OutlineParameters,
     ) -> NDArray[np.bool_]:
-        """Say which pixels lie inside the outlines of confirmed objects."""
+        """
+        Say which pixels lie inside the outlines of confirmed objects.
+
+        Parameters
+        ----------
+        state : ndarray of uint16, shape (plane, y, x)
+            Evidence.
+        graded : ndarray of uint8, shape (y, x)
+            Its tiers.
+        outline : OutlineParameters
+            Least size, and the share that must have changed.
+
+        Returns
+        -------
+        ndarray of bool, shape (y, x)
+            True inside.
+        """
         if not self._series.connected:
             alone: NDArray[np.bool_] = graded == Tier.HIGH
             return alone

@@ -11,7 +11,8 @@ in the detector, and objects are counted.
 
 The result is a property of the test on residuals like these. It is no measurement: all
 the years rest on the few real ones of one forest, whose exposure stands beside it, and
-a false object that shows in one real half year shows wherever that half year is drawn.
+a false object that shows in one real half year shows wherever that half year is drawn:
+`FalseAlarms.real_places` says from how many places all of them are.
 Ground is unchanged by a reference that was made from the same images, so what such a
 reference leaves uncertain is left out here as well.
 """
@@ -100,6 +101,10 @@ class FalseAlarms:
     events: int
     """False objects."""
 
+    real_places: int
+    """Real places at which all of them lie: so many chances in the real series they are
+    made of."""
+
     false_per_100km2_year: float
     """Their rate."""
 
@@ -134,8 +139,9 @@ class FalseAlarms:
             f"false objects in {self.simulated_km2_years:.0f} km² and years, "
             f"{self.false_per_100km2_year:.2f} per 100 km² and year (at most "
             f"{self.false_upper95_per_100km2_year:.2f} at 95 %, as far as the "
-            f"simulation goes); made of {self.real_km2_years:.2g} real km² and years "
-            f"of {self.series}; {self.seconds:.0f} s"
+            f"simulation goes); all of them at {self.real_places} real places; made of "
+            f"{self.real_km2_years:.2g} real km² and years of {self.series}; "
+            f"{self.seconds:.0f} s"
         )
 
 
@@ -263,10 +269,14 @@ def simulate(
     ground = _ground(series, away, pool)
     years = HALF_YEARS * HALF_YEAR_DAYS / DAYS_PER_YEAR
     events, exposure = 0, 0.0
+    struck = np.zeros(series.truth.shape, dtype=np.bool_)
     while exposure < km2_years:
         progress("false alarms, km2 years", int(exposure), int(km2_years))
         place = random.integers(len(ground.places), size=BATCH)
-        events += _run(ground, place, test, shapes, random)
+        objects, where = _run(ground, place, test, shapes, random)
+        events += objects
+        for number, (rows, cols) in enumerate(ground.places):
+            struck[rows, cols] |= where[place == number].any(axis=0)
         exposure += float(ground.km2[place].sum()) * years
     return FalseAlarms(
         series=series.name,
@@ -275,6 +285,7 @@ def simulate(
         simulated_km2_years=exposure,
         real_km2_years=float(ground.km2.sum()) * ground.years,
         events=events,
+        real_places=int(ndimage.label(struck)[1]),
         false_per_100km2_year=100 * events / exposure,
         false_upper95_per_100km2_year=100 * poisson_upper(events, exposure),
         seconds=round(time.perf_counter() - start, 1),
@@ -346,8 +357,8 @@ def _run(
     test: EvidenceParameters,
     outline: OutlineParameters,
     random: np.random.Generator,
-) -> int:
-    """Run blocks through half years drawn at random; give the objects drawn."""
+) -> tuple[int, NDArray[np.bool_]]:
+    """Run blocks through half years drawn at random; count objects, say where."""
     away = ground.departures
     n_index = away.each.shape[1]
     combined = np.stack([away.combined[:, rows, cols] for rows, cols in ground.places])
@@ -387,8 +398,8 @@ def _count(
     away: Departures,
     test: EvidenceParameters,
     outline: OutlineParameters,
-) -> int:
-    """Count the confirmed objects of blocks, shape (plane, block, y, x)."""
+) -> tuple[int, NDArray[np.bool_]]:
+    """Draw the confirmed objects of blocks; where has shape (block, y, x)."""
     apart = np.pad(state, ((0, 0), (0, 0), (0, GAP), (0, 0)))
     sheet = apart.reshape(len(state), -1, state.shape[-1])
     graded = tiers(sheet, test)
@@ -399,5 +410,7 @@ def _count(
         share=outline.edge_share,
         pixels=outline.edge_pixels,
     )
-    _, drawn = drawn_objects(labels, tier_of, graded, inside, outline.min_pixels)
-    return sum(tier is Tier.HIGH for tier in drawn.values())
+    labels, drawn = drawn_objects(labels, tier_of, graded, inside, outline.min_pixels)
+    high = [label for label, tier in drawn.items() if tier is Tier.HIGH]
+    where = np.isin(labels, high).reshape(state.shape[1], -1, state.shape[-1])
+    return len(high), where[:, : state.shape[2]]

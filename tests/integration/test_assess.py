@@ -323,13 +323,15 @@ def simulated(
 
 
 def test_plain_noise_raises_no_alarm() -> None:
-    assert simulated(noise()).events == 0
+    done = simulated(noise())
+    assert (done.events, done.real_places) == (0, 0)
 
 
 def test_a_spell_that_looks_like_digging_is_counted_wherever_it_is_drawn() -> None:
     spell = simulated(noise(slice(50, 58)))
     # one block of one; each season of the two years draws the half year now and then
     assert spell.events > 50
+    assert spell.real_places == 1
     assert simulated(noise(slice(50, 58)), high=60.0).events == 0
 
 

@@ -277,16 +277,17 @@ def test_negative_keep_is_refused(tmp_path: Path) -> None:
         FolderSink(tmp_path, keep=-1)
 
 
-def test_week_without_geopackage_is_staged_fast_enough_to_replay_years(
+def test_week_without_geopackage_is_staged_for_a_fraction_of_the_cost(
     tmp_path: Path,
 ) -> None:
     result = result_of(synthetic_evidence())
-    sink = FolderSink(tmp_path, geopackage=False)
-    sink.stage(result)
-    spent = []
-    for later in range(1, 6):
-        begun = time.perf_counter()
-        sink.stage(in_week(result, later))
-        spent.append(time.perf_counter() - begun)
-    # 0.035 s on an idle machine; the bound leaves room for a busy one
-    assert min(spent) < 0.15
+    spent = {}
+    for geopackage in (True, False):
+        sink = FolderSink(tmp_path / str(geopackage), geopackage=geopackage)
+        sink.stage(result)
+        begun = time.process_time()
+        for later in range(1, 4):
+            sink.stage(in_week(result, later))
+        spent[geopackage] = time.process_time() - begun
+    # years are replayed without it; a sixth of the cost when this was written
+    assert spent[False] < 0.5 * spent[True]

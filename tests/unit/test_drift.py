@@ -18,12 +18,12 @@ def test_ground_that_scatters_as_usual_needs_no_new_reference() -> None:
 
 
 def test_ground_that_went_on_scattering_more_needs_one() -> None:
-    assert after(*[1.0] * 50, *[3.0] * 30).due
+    assert after(*[1.0] * 50, *[4.0] * 30).due
 
 
 def test_a_hazy_month_is_no_reason() -> None:
     assert not after(*[1.2] * 50, *[5.0] * 2, *[1.2] * 5).due
-    assert not after(*[4.0] * (LEAST_LOOKS - 1)).due
+    assert not after(*[9.0] * (LEAST_LOOKS - 1)).due
 
 
 @given(st.lists(st.floats(1, 1e6), max_size=60), st.integers(0, 60))
