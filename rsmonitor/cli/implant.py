@@ -43,8 +43,8 @@ def implant(  # noqa: PLR0913, PLR0917 - one for each option
             help="Implants of each size in each season; half as many where the course, "
             "the shape or the material varies.",
         ),
-    ] = 24,
-    starts: Annotated[int, typer.Option(min=1, help="First days of each season.")] = 4,
+    ] = 32,
+    starts: Annotated[int, typer.Option(min=1, help="First days of each season.")] = 8,
     seed: Annotated[
         int, typer.Option(min=0, help="Of places, outlines and first days.")
     ] = 1,

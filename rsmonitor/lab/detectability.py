@@ -23,6 +23,7 @@ from rsmonitor.config import Settings
 from rsmonitor.errors import ContractError, HistoryError
 from rsmonitor.interfaces import Progress
 from rsmonitor.lab.detector import EPOCH, detect
+from rsmonitor.lab.fitted import Fitted
 from rsmonitor.lab.implant import (
     Conditions,
     Course,
@@ -73,7 +74,7 @@ AFTER_COVER_DAYS: Final = 30
 GROWING_DAYS: Final = 56
 """How long a slow dig grows."""
 
-STARTS: Final = 4
+STARTS: Final = 8
 """Days of each season on which digs begin."""
 
 GAP_PIXELS: Final = 6
@@ -512,7 +513,7 @@ def study(
     cloud_share : float, default 0
         Share of looks in which the scene classification takes bright implants for
         cloud.
-    starts : int, default 4
+    starts : int, default 8
         Days of each season on which digs begin. What is found of digs that are soon
         covered hangs on the clear looks after these few days.
     progress : Progress
@@ -548,26 +549,26 @@ def study(
     trials = _trials(chosen, first_days, repeats)
     passes, not_placed = _passes(series, trials, random)
     days = {end for one in passes for end in _ends(one)}
-    work = _Work(series=series, looks=looks, cloud_share=cloud_share, seed=seed)
-    ends = [int(series.days[-1]), *sorted(days)]
-    total = len(ends) + len(passes)
-    controls: dict[int, NDArray[np.int64]] = {}
+    fitted = Fitted(series)
+    last = int(series.days[-1])
+    controls = {
+        end: found.confirmed
+        for end, found in fitted.detections(series, [*days, last]).items()
+    }
+    work = _Work(
+        series=series, looks=looks, fitted=fitted, cloud_share=cloud_share, seed=seed
+    )
+    tasks = [
+        (one, {end: controls[end] for end in _ends(one)}, number)
+        for number, one in enumerate(passes)
+    ]
     judged: list[Judged] = []
     side = 0
     with _Pool(work, workers) as pool:
-        for done, (end, confirmed) in enumerate(pool.run(_control, ends), start=1):
-            controls[end] = confirmed
-            progress("controls", done, total)
-        tasks = [
-            (p, {end: controls[end] for end in _ends(p)}, number)
-            for number, p in enumerate(passes)
-        ]
-        for done, (some, aside) in enumerate(
-            pool.run(_judge, tasks), start=len(ends) + 1
-        ):
+        for done, (some, aside) in enumerate(pool.run(_judge, tasks), start=1):
             judged += some
             side += aside
-            progress("implants", done, total)
+            progress("implants", done, len(passes))
     result = Study(
         series=series.name,
         seed=seed,
@@ -577,7 +578,7 @@ def study(
             for season, chosen_days in first_days.items()
         },
         rows=_rows(chosen, judged),
-        control=_control_of(series, controls[ends[0]]),
+        control=_control_of(series, controls[last]),
         passes=len(passes),
         set_aside=sum(not one.counted for one in judged),
         not_placed=not_placed,
@@ -749,6 +750,7 @@ class _Work:
 
     series: Series
     looks: Conditions
+    fitted: Fitted
     cloud_share: float
     seed: int
 
@@ -788,11 +790,6 @@ class _Pool:
         return self._executor.map(what, tasks)
 
 
-def _control(end: int) -> tuple[int, NDArray[np.int64]]:
-    """Detect without implants."""
-    return end, detect(until(_HELD[0].series, end)).confirmed
-
-
 def _judge(
     task: tuple[Pass, Mapping[int, NDArray[np.int64]], int],
 ) -> tuple[list[Judged], int]:
@@ -812,15 +809,15 @@ def _judge(
     first_seen = np.zeros_like(confirmed)
     before = np.zeros_like(confirmed, dtype=np.bool_)
     drawn = np.zeros_like(before)
-    for end, control in controls.items():
-        alarms = detect(until(changed, end))
+    found = work.fitted.detections(changed, list(controls))
+    for end, alarms in found.items():
         earlier = (alarms.confirmed > 0) & (
             (confirmed == 0) | (alarms.confirmed < confirmed)
         )
         confirmed[earlier] = alarms.confirmed[earlier]
         first_seen[earlier] = alarms.first_seen[earlier]
         drawn |= alarms.objects(least)
-        before |= control > 0
+        before |= controls[end] > 0
     alarmed = (confirmed >= one.start) & ~before
     labels, count = ndimage.label(drawn & ~before)
     # an object of which nothing was confirmed since is not about an implant
@@ -930,11 +927,6 @@ def _trials(
     return trials
 
 
-def _is_covered(trial: Trial) -> bool:
-    """Say whether it is covered again."""
-    return trial.scenario.course is Course.COVERED
-
-
 def _repeats(repeats: int, scenario: Scenario, size_ha: float) -> int:
     """Say how many implants of a size there are."""
     part = scenario.part * (LARGE_PART if size_ha >= LARGE_HA else 1.0)
@@ -948,10 +940,8 @@ def _passes(
     grounds = _Ground.of(series)
     passes: list[Pass] = []
     lost = 0
-    # digs that are covered are looked at twice: they get passes of their own
-    groups = sorted({(trial.start, _is_covered(trial)) for trial in trials})
-    for start, covered in groups:
-        here = [t for t in trials if (t.start, _is_covered(t)) == (start, covered)]
+    for start in sorted({trial.start for trial in trials}):
+        here = [trial for trial in trials if trial.start == start]
         # large ones are the hardest to place
         waiting = sorted(
             (here[k] for k in random.permutation(len(here))),

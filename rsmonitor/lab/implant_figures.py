@@ -122,7 +122,8 @@ def _curves(result: Study) -> "Figure":
         )
         axes[0, column].set_title(f"{season} season: {first}", fontsize=10)
         axes[2, column].set_title(f"{season} season: other surfaces", fontsize=10)
-    axes[0, 0].legend(fontsize=7, loc="lower right")
+    # where no line is in the way
+    axes[1, 0].legend(*axes[0, 0].get_legend_handles_labels(), fontsize=7, loc=1)
     return figure
 
 

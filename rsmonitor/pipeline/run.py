@@ -29,6 +29,7 @@ from rsmonitor.records.rasters import (
     DAY_ZERO,
     EVIDENCE_PRODUCT,
     REFERENCE_FILL,
+    HistoryClass,
     check,
     planes,
 )
@@ -449,6 +450,10 @@ def _work_events(
                 "indices": list(detected.names),
                 "products": [product.product_id for product in detected.plan.past],
                 "share_monitored": round(float(monitored), 6),
+                "pixels": {
+                    kind.name.lower(): int((detected.reference[-1] == kind).sum())
+                    for kind in HistoryClass
+                },
                 "settings_digest": job.settings_digest,
                 "software": job.software,
             }

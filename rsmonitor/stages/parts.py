@@ -348,13 +348,13 @@ def _register_doubts(case: Case, category: Category, by: date, act: Act) -> list
 
 def _incomplete(case: Case, by: date) -> Doubt:
     """Say that the register is not declared complete where a site lies."""
-    place = "、".join(case.counties) or case.site.district
-    zh = f"登记册未声明{place}的采矿权和回收项目截至{by}完整"
+    codes = case.counties
+    zh = f"登记册未声明{'、'.join(codes) or '该地'}的采矿权和回收项目截至{by}完整"
     zh += "（稀土采矿权由自然资源部登记，公告2020年第21号）。"
     en = (
         "The register is not declared complete for mining rights and recovery projects "
     )
-    en += f"in {place} up to {by} (the ministry registers rare-earth mining rights, "
+    en += f"in {', '.join(codes) or 'this place'} up to {by} (the ministry registers rare-earth mining rights, "
     en += "announcement 21 of 2020)."
     return "register", zh, en
 

@@ -313,7 +313,7 @@ def test_detect_in_one_go_finds_what_the_weekly_runs_found(
                         if key not in ignored | COMMANDED
                     },
                 }
-            ).replace("demo-romania", "cube")  # what the district is called
+            )
             for f in features(folder, name)
         )
 

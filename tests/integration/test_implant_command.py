@@ -1,14 +1,18 @@
 """`rsmonitor implant` on the real demo cube, as small as it can be."""
 
 import importlib.metadata
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import rsmonitor
 
+from rsmonitor.errors import ContractError
 from rsmonitor.lab.datasets import Places, load_romania
-from rsmonitor.lab.detectability import scenarios, study
+from rsmonitor.lab.detectability import scenarios, study, until
+from rsmonitor.lab.detector import detect
+from rsmonitor.lab.fitted import Fitted
 from rsmonitor.lab.implant_figures import draw
 
 pytestmark = pytest.mark.slow
@@ -69,3 +73,20 @@ def test_every_surface_and_its_source_can_be_listed(tmp_path: Path) -> None:
     assert ran.code == 0
     assert "black_liner: assumed" in ran.stdout
     assert "bare_soil: median of clear Sentinel-2 looks" in ran.stdout
+
+
+def test_fitting_once_finds_what_fitting_for_each_series_finds() -> None:
+    need_demo()
+    series = load_romania(Places())
+    ends = [series.history_until + 200, series.history_until + 400]
+    found = Fitted(series).detections(series, ends)
+    assert list(found) == ends
+    alone = detect(until(series, ends[0]))
+    assert (alone.confirmed > 0).any()
+    for name in ("confirmed", "first_seen", "monitored", "drawn"):
+        assert np.array_equal(getattr(found[ends[0]], name), getattr(alone, name))
+    assert (found[ends[1]].confirmed > 0).sum() > (alone.confirmed > 0).sum()
+    with pytest.raises(ContractError, match="another history"):
+        Fitted(series).detections(
+            replace(series, history_until=series.history_until - 100), ends
+        )
