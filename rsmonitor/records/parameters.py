@@ -35,20 +35,17 @@ class ClearParameters:
     """How far clouds and shadows are grown, metres on the ground."""
 
     snow_ndsi: float = 0.2
-    """(B03 - B11) / (B03 + B11) above which a bright pixel is snow."""
+    """(B03 - B11) / (B03 + B11) above which a bright pixel is snow. Turbid ponds are
+    lost to it. A limit in near-infrared, or letting pass what SCL calls water, would
+    keep them; both were tried and let shaded snow through, which SCL calls water."""
 
     snow_green: float = 0.08
     """B03 below which nothing is snow: it keeps dark water out of the test."""
-
-    snow_nir: float = 0.11
-    """B08 below which nothing is snow: it keeps turbid ponds out, which are bright in
-    green and dark in SWIR as snow is (the limit of Zhu and Woodcock 2012)."""
 
     def __post_init__(self) -> None:
         _require("grow_m", self.grow_m, 0.0, 1000.0)
         _require("snow_ndsi", self.snow_ndsi, -1.0, 1.0)
         _require("snow_green", self.snow_green, 0.0, 1.0)
-        _require("snow_nir", self.snow_nir, 0.0, 1.0)
         known = {int(scl) for scl in Scl}
         for value in (*self.clear_classes, *self.grown_classes):
             if value not in known:

@@ -264,8 +264,4 @@ def _snow(
     snowy: NDArray[np.bool_] = (ndsi > parameters.snow_ndsi) & (
         green > parameters.snow_green
     )
-    for band in ("B08", "B8A"):
-        if band in bands:
-            snowy &= reflectance[bands.index(band)] > parameters.snow_nir
-            break
     return snowy

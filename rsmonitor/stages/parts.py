@@ -354,8 +354,8 @@ def _incomplete(case: Case, by: date) -> Doubt:
     en = (
         "The register is not declared complete for mining rights and recovery projects "
     )
-    en += f"in {', '.join(codes) or 'this place'} up to {by} (the ministry registers rare-earth mining rights, "
-    en += "announcement 21 of 2020)."
+    en += f"in {', '.join(codes) or 'this place'} up to {by} "
+    en += "(the ministry registers rare-earth mining rights, announcement 21 of 2020)."
     return "register", zh, en
 
 

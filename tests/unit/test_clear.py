@@ -86,16 +86,6 @@ def test_ground_is_not_taken_for_snow(ground: str, green: float, swir: float) ->
     assert clear.item(), ground
 
 
-@pytest.mark.parametrize("nir", ["B08", "B8A"])
-def test_a_turbid_pond_is_not_taken_for_snow(nir: str) -> None:
-    bands = ("B03", nir, "B11")
-    pond, snow = (0.14, 0.06, 0.02), (0.5, 0.5, 0.1)
-    light = np.array([pond, snow], dtype=np.float32).T[:, None]
-    clear, counts = seen([[4, 4]], bands=bands, reflectance=light)
-    assert clear.tolist() == [[True, False]]
-    assert counts.snow == 1
-
-
 @pytest.mark.parametrize("bands", [("B03", "B04"), ("B04", "B11")])
 def test_without_green_or_swir_nothing_is_called_snow(bands: tuple[str, str]) -> None:
     clear, counts = seen([[4]], bands=bands, reflectance=look(a=0.9, b=0.1))

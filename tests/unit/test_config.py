@@ -48,7 +48,6 @@ OTHER = {
     "clear.grow_m": "30.0",
     "clear.snow_ndsi": "0.3",
     "clear.snow_green": "0.09",
-    "clear.snow_nir": "0.12",
     "rescue.looks": "4",
     "rescue.spare": "2",
     "rescue.brightness_ratio": "1.5",
