@@ -624,8 +624,8 @@ def test_file_that_is_no_ledger_is_refused_and_left_alone(
 def test_ledger_of_another_schema_version_is_refused(
     kept: SqliteLedger, use: Callable[[SqliteLedger], object]
 ) -> None:
-    tamper(kept, "PRAGMA user_version = 2")
-    with pytest.raises(StoreError, match="schema version 2, this rsmonitor knows 1"):
+    tamper(kept, "PRAGMA user_version = 1")
+    with pytest.raises(StoreError, match="schema version 1, this rsmonitor knows 2"):
         use(kept)
 
 

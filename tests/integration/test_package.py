@@ -47,8 +47,9 @@ def find(
 def test_the_demo_is_what_it_was_when_it_was_measured(
     demo_cube: tuple[Path, Path],
 ) -> None:
+    before = "nrt" in sys.modules  # another test may compare with it
     assert locate("nrt", list(DEMO), DEMO, "demo") == list(demo_cube)
-    assert "nrt" not in sys.modules
+    assert ("nrt" in sys.modules) == before
 
 
 def test_a_file_is_found_without_importing_its_package(installed: Path) -> None:
