@@ -379,7 +379,8 @@ def _off_list(
     licence: Licence, act: Act, lists: Iterable[ProducingList]
 ) -> Finding | None:
     """Compare a right with the lists of the years in which the act may lie."""
-    if licence.kind not in {LicenceKind.MINING, LicenceKind.RECOVERY}:
+    # a recovery project is no mine and stands on no list of mines
+    if licence.kind is not LicenceKind.MINING:
         return None
     on: dict[int, bool] = {}
     for each in lists:

@@ -6,7 +6,12 @@ from datetime import date, timedelta
 from enum import Enum, auto
 from typing import Final
 
-from rsmonitor.records.licence import Licence, LicenceKind, LicenceStatus
+from rsmonitor.records.licence import (
+    STATUS_LABELS,
+    Licence,
+    LicenceKind,
+    LicenceStatus,
+)
 
 _DAY: Final = timedelta(days=1)
 
@@ -101,7 +106,7 @@ def _on(licence: Licence, ends: date | None, day: date) -> Standing:
         status = licence.status_on(day)
     if status in OVER:
         return Standing.ENDED
-    if licence.valid_from is None or ends is None:
+    if licence.valid_from is None or ends is None or _ended_some_day(licence):
         return Standing.UNDATED
     if day < licence.valid_from:
         return Standing.LATER
@@ -110,6 +115,19 @@ def _on(licence: Licence, ends: date | None, day: date) -> Standing:
     return (
         Standing.SUSPENDED if status is LicenceStatus.SUSPENDED else Standing.THROUGHOUT
     )
+
+
+def _ended_some_day(licence: Licence) -> bool:
+    """Say whether the file says that a right is over or at rest, and not since when."""
+    if licence.status_history:
+        return False
+    words = {
+        word
+        for status, labels in STATUS_LABELS.items()
+        if status is not LicenceStatus.IN_FORCE
+        for word in (status.value, *labels)
+    }
+    return licence.status.strip() in words
 
 
 def _renewing(licence: Licence, ends: date, day: date) -> bool:

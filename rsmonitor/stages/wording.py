@@ -161,6 +161,10 @@ def period(licence: Licence, standing: Standing) -> Said:
         last=last or "not given",
         accepted=accepted or "not given",
     )
+    if standing is Standing.UNDATED and first is not None and last is not None:
+        zh = f"有效期{first}至{last}，状态为{licence.status}而未载明日期，无法判定"
+        en = f"valid from {first} to {last}, but {licence.status} on a day that is not "
+        en += "given: nothing can be said"
     for change in licence.status_history:
         status_zh, status = STATUS_LABELS[change.status]
         zh += f"，{change.on}起{status_zh}"

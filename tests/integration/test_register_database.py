@@ -393,12 +393,21 @@ def test_completeness_is_a_persons_word_and_is_kept_once(
     assert register.declare_complete(COMPLETE, at=AT, by=WHO) is not None
     assert register.declare_complete(COMPLETE, at=AT + DAY, by="another") is None
     assert register.snapshot().completeness == (COMPLETE,)
-    later = replace(COMPLETE, complete_on=date(2026, 12, 1))
+    later = replace(COMPLETE, complete_on=COMPLETE.complete_on + DAY)
     register.declare_complete(later, at=AT + DAY, by=WHO)
     assert register.snapshot().completeness == (COMPLETE, later)
     register.withdraw(1, reason="one right was missing", at=AT + 2 * DAY, by=WHO)
     assert register.snapshot().completeness == (later,)
     assert register.snapshot(AT).completeness == (COMPLETE,)
+
+
+def test_nobody_can_say_today_that_a_register_is_complete_tomorrow(
+    register: DatabaseRegister,
+) -> None:
+    ahead = replace(COMPLETE, complete_on=AT.date() + 2 * DAY)
+    with pytest.raises(LicenceError, match="is after today"):
+        register.declare_complete(ahead, at=AT, by=WHO)
+    assert register.snapshot().completeness == ()
 
 
 def test_the_last_list_of_a_year_and_publisher_holds(

@@ -4,12 +4,66 @@ Every reader gives these records, whatever the format; `rsmonitor.io.licences.ch
 prints them, and the register takes nothing that they do not show.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from shapely import MultiPolygon, Polygon
 
 from rsmonitor.errors import LicenceError
-from rsmonitor.records.licence import Licence
+from rsmonitor.records.licence import KIND_LABELS, Licence, LicenceKind
+
+_LETTERS: Final[Mapping[str, LicenceKind]] = {
+    "C": LicenceKind.MINING,
+    "T": LicenceKind.EXPLORATION,
+}
+_OFFICIAL: Final = re.compile(r"[CT][0-9]{17,22}")
+"""A number of 18 or 23 characters, as the ministry gives them."""
+
+
+def kind_of_number(number: str, given: LicenceKind | None) -> tuple[LicenceKind, str]:
+    """
+    Decide what a licence permits where no field says it.
+
+    Parameters
+    ----------
+    number : str
+        Number of the licence.
+    given : LicenceKind or None
+        What the caller says of the whole file.
+
+    Returns
+    -------
+    kind : LicenceKind
+        By the letter of an official number, even against the caller: an exploration
+        right that is read as a mining right makes mining look lawful.
+    warning : str
+        What a person should look at; empty if nothing.
+
+    Examples
+    --------
+    >>> kind_of_number("T3600002015035010054321", None)[0].value
+    'exploration'
+    >>> kind_of_number("T3600002015035010054321", LicenceKind.MINING)[0].value
+    'exploration'
+    """
+    letter = _LETTERS.get(number[:1]) if number[1:].isdigit() else None
+    if given is None:
+        if letter is not None:
+            return letter, ""
+        return (
+            LicenceKind.MINING,
+            "nothing says what it permits: read as a mining right",
+        )
+    rights = _LETTERS.values()
+    official = letter is not None and _OFFICIAL.fullmatch(number) is not None
+    if official and given in rights and letter is not None and letter is not given:
+        return letter, (
+            f"{number[0]} begins the number of a right of another kind than "
+            f"{given.value}: read as {KIND_LABELS[letter][1]}"
+        )
+    return given, ""
 
 
 class UnusableError(LicenceError):

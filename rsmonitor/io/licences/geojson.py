@@ -12,7 +12,7 @@ import math
 import re
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -21,7 +21,13 @@ import shapely
 from shapely import MultiPolygon, Polygon
 
 from rsmonitor.errors import ContractError, LicenceError
-from rsmonitor.io.licences.found import LicenceFile, ReadParcel, Refusal, UnusableError
+from rsmonitor.io.licences.found import (
+    LicenceFile,
+    ReadParcel,
+    Refusal,
+    UnusableError,
+    kind_of_number,
+)
 from rsmonitor.io.licences.terms import RULE_MILITARY, said_by, unread
 from rsmonitor.records.licence import Licence, LicenceKind, military_word
 from rsmonitor.stages.geodesy import area_m2
@@ -84,7 +90,14 @@ class _Object(dict[str, object]):
     twice: tuple[str, ...] = ()
 
 
-def read_licences(path: Path, *, kind: LicenceKind = LicenceKind.MINING) -> LicenceFile:
+_SUBKINDS: Final[Mapping[str, LicenceKind]] = {
+    "红线|保护区|基本农田|水源": LicenceKind.RESTRICTION,
+    "用地|林地": LicenceKind.LAND_USE,
+}
+"""What permits nothing, and what permits no mining, by the words of the subkind."""
+
+
+def read_licences(path: Path, *, kind: LicenceKind | None = None) -> LicenceFile:
     """
     Read a GeoJSON file of licences.
 
@@ -99,7 +112,7 @@ def read_licences(path: Path, *, kind: LicenceKind = LicenceKind.MINING) -> Lice
         ``licence_id, kind, minerals, holder, valid_from, valid_to, status, invented``;
         only the first is required. Further properties of `Licence`, and the names
         that bureaus give all of them, are read as `rsmonitor.io.licences.terms` does.
-    kind : LicenceKind, default mining
+    kind : LicenceKind, optional
         What a licence is where the file does not say.
 
     Returns
@@ -317,7 +330,7 @@ def _others(properties: _Object) -> dict[str, object]:
     }
 
 
-def _licence(feature: object, kind: LicenceKind) -> tuple[Licence, list[str]]:
+def _licence(feature: object, kind: LicenceKind | None) -> tuple[Licence, list[str]]:
     """Read one feature, and say what was put right."""
     if not isinstance(feature, _Object) or feature.get("type") != "Feature":
         raise UnusableError(_shown(feature), "a feature has the type Feature")
@@ -344,7 +357,7 @@ def _licence(feature: object, kind: LicenceKind) -> tuple[Licence, list[str]]:
             f"invented is {_shown(invented)}", "it must be true or false"
         )
     values: dict[str, Any] = {
-        "kind": _kind(properties, kind),
+        "kind": _kind(properties, kind, licence_id, others, notes),
         "minerals": _minerals(properties, notes),
         "holder": _text(properties, "holder", notes),
         "valid_from": valid_from,
@@ -384,11 +397,25 @@ def _tidy(key: str, value: object, notes: list[str]) -> str:
     return tidy
 
 
-def _kind(properties: _Object, given: LicenceKind) -> LicenceKind:
-    """Read the kind; a licence that does not say is what the caller says."""
+def _kind(
+    properties: _Object,
+    given: LicenceKind | None,
+    number: str,
+    others: dict[str, object],
+    notes: list[str],
+) -> LicenceKind:
+    """Read the kind, or tell it from the number, the subkind or the caller."""
     value = properties.get("kind")
     if value is None:
-        return given
+        subkind = str(others.get("subkind") or "")
+        for pattern, kind in _SUBKINDS.items():
+            if given is None and re.search(pattern, subkind):
+                notes.append(f"no kind; {subkind} is a {kind.value}")
+                return kind
+        told, warning = kind_of_number(number, given)
+        if warning and given is not None:
+            notes.append(warning)
+        return told
     for kind in LicenceKind:
         if value == kind.value:
             return kind

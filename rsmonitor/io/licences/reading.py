@@ -23,6 +23,7 @@ from rsmonitor.io.licences.found import (
     ReadParcel,
     Refusal,
     UnusableError,
+    kind_of_number,
 )
 from rsmonitor.io.licences.gauss import CGCS2000
 from rsmonitor.io.licences.parcel import Declared, Parcel, ParcelFile
@@ -278,7 +279,7 @@ def _geojson(
     """Read GeoJSON by its own strict reader."""
     from rsmonitor.io.licences.geojson import read_licences  # noqa: PLC0415
 
-    found = read_licences(path, kind=kind or LicenceKind.MINING)
+    found = read_licences(path, kind=kind)
     if not convert_gcj02:
         return found
     licences = tuple(
@@ -409,12 +410,10 @@ def _number(
 
 def _kind(number: str, given: LicenceKind | None, warnings: list[str]) -> LicenceKind:
     """Decide what a licence permits where no field says it."""
-    if given is not None:
-        return given
-    if number[:1] in ("C", "T") and number[1:].isdigit():
-        return LicenceKind.MINING if number[0] == "C" else LicenceKind.EXPLORATION
-    warnings.append("nothing says what it permits: read as a mining right")
-    return LicenceKind.MINING
+    kind, warning = kind_of_number(number, given)
+    if warning:
+        warnings.append(warning)
+    return kind
 
 
 def _refusal(file: str, parcel: Parcel, error: UnusableError) -> Refusal:

@@ -30,6 +30,7 @@ from rsmonitor.io.stores.register_plan import Held, planned, require_entry, want
 from rsmonitor.io.stores.snapshot import said_by, snapshot_of, unsaid
 from rsmonitor.records.event import canonical_json
 from rsmonitor.records.licence import (
+    SHANGHAI,
     Completeness,
     Licence,
     ProducingList,
@@ -414,13 +415,23 @@ class DatabaseRegister:
 
         Raises
         ------
+        LicenceError
+            If the day is still to come: nobody can know that yet.
         ContractError
-            If nobody is named.
+            If nobody is named, or the time is not aware.
         StoreError
             If the register is damaged or of an unknown schema version.
         OutputError
             If it cannot be written.
         """
+        if at.tzinfo is None:
+            raise ContractError(f"the time of an entry must be aware, got {at}")
+        today = at.astimezone(SHANGHAI).date()
+        if declared.complete_on > today:
+            raise LicenceError(
+                f"complete on {declared.complete_on}: is after today, {today}; give "
+                "the day up to which the register holds everything"
+            )
         self._make()
         with writing(self._path, REGISTER) as connection:
             if declared in self._read(connection, None).completeness():
