@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import math
 import os
+import re
 import tomllib
 import types
 import typing
@@ -217,7 +218,7 @@ class RunSettings:
     """Rows and columns of a block of work."""
 
     workers: int = 1
-    """Blocks computed at once."""
+    """Blocks computed at once in this process; a cluster has as many as it has."""
 
     keep_runs: int = 8
     """Output folders kept; the ledger keeps everything."""
@@ -228,6 +229,66 @@ class RunSettings:
                 raise ContractError(
                     f"run.{name} must be at least 1, got {getattr(self, name)}"
                 )
+
+
+_SCHEDULER: Final = re.compile(
+    r"(?P<scheme>tcp|tls)://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})"
+)
+"""Where a scheduler listens: no user, no password, no path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaskSettings:
+    """Which cluster computes; nothing here changes a result.
+
+    Files of keys are named, never their content: the settings go to the workers.
+    """
+
+    scheduler: str | None = None
+    """``tcp://host:port`` or ``tls://host:port``; None: this process computes."""
+
+    tls_ca: str | None = None
+    """Certificate of the authority, PEM, relative to the settings file."""
+
+    tls_cert: str | None = None
+    """This machine's certificate, PEM, relative to the settings file."""
+
+    tls_key: str | None = None
+    """Its private key, PEM, relative to the settings file."""
+
+    def __post_init__(self) -> None:
+        if self.scheduler is None:
+            return
+        found = _SCHEDULER.fullmatch(self.scheduler)
+        if found is None or not 0 < int(found["port"]) <= _LAST_PORT:
+            raise ContractError(
+                "dask.scheduler must be tcp://host:port or tls://host:port without "
+                f"user, password or path, got {_without_user(self.scheduler)!r}"
+            )
+        named = {
+            f"dask.{name}": getattr(self, name)
+            for name in ("tls_ca", "tls_cert", "tls_key")
+        }
+        given = [key for key, value in named.items() if value]
+        if found["scheme"] == "tcp" and given:
+            raise ContractError(
+                f"{', '.join(given)} would not be used: dask.scheduler "
+                f"{self.scheduler} is not encrypted; say tls://"
+            )
+        if given and len(given) < len(named):
+            missing = ", ".join(key for key in named if key not in given)
+            raise ContractError(
+                f"{missing} is missing: name all three files, or none where Dask's "
+                "own configuration names them"
+            )
+
+
+_LAST_PORT: Final = 65_535
+
+
+def _without_user(address: str) -> str:
+    """Leave out what may be a password."""
+    return f"***@{address.rpartition('@')[2]}" if "@" in address else address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +318,9 @@ class Settings:
 
     terrain: TerrainSettings = field(default_factory=TerrainSettings)
     """Relief."""
+
+    dask: DaskSettings = field(default_factory=DaskSettings)
+    """Who computes."""
 
     clear: ClearParameters = field(default_factory=ClearParameters)
     """What was seen."""

@@ -63,3 +63,9 @@ class BusyError(RsmonitorError):
     """Another run holds the district's lock."""
 
     exit_code: ClassVar[int] = EXIT_BUSY
+
+
+class ClusterError(RsmonitorError):
+    """The cluster does not answer, or is not fit to give the same results."""
+
+    exit_code: ClassVar[int] = EXIT_UNREACHABLE

@@ -1,6 +1,6 @@
 """The doors: what the pipeline asks of the outside. Each has an in-memory fake."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -22,10 +22,13 @@ from rsmonitor.records.run import (
     SlotPointer,
     StateKind,
 )
+from rsmonitor.records.scene import SceneNumbers, ScreenedLook
 from rsmonitor.records.site import Site
+from rsmonitor.stages.clear import ClearCounts
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
+_D_co = TypeVar("_D_co", covariant=True)
 
 
 class Clock(Protocol):
@@ -54,6 +57,9 @@ class SceneSource(Protocol):
 
     def load(self, product: Product, grid: Grid, block: Block) -> xr.Dataset:
         """Read one block of one product, as `rsmonitor.records.rasters.SCENE`."""
+
+    def numbers(self, product: Product, grid: Grid, block: Block) -> SceneNumbers:
+        """Read the same as it is stored; `reflectance_of` makes reflectance of it."""
 
 
 class SceneArchive(Protocol):
@@ -105,11 +111,40 @@ class StateStore(Protocol):
     ) -> SlotPointer:
         """Write the slot that `current` does not point at, durably; point at it."""
 
-    def read(self, pointer: SlotPointer) -> NDArray[np.uint16] | NDArray[np.int16]:
-        """Read a slot and check its digest."""
+    def read(
+        self,
+        pointer: SlotPointer,
+        planes: slice | None = None,
+        *,
+        out: NDArray[np.uint16] | NDArray[np.int16] | None = None,
+    ) -> NDArray[np.uint16] | NDArray[np.int16]:
+        """Read a slot or some planes, into `out` if given; verify what is read."""
+
+    def read_window(
+        self, pointer: SlotPointer, rows: slice, cols: slice
+    ) -> NDArray[np.uint16] | NDArray[np.int16]:
+        """Read rows and columns of all planes, and verify them."""
 
     def forget(self, keep: Iterable[SlotPointer], *, lines: Iterable[str]) -> None:
         """Remove the blocks of `lines` that no pointer of `keep` points at."""
+
+
+class Scratch(Protocol):
+    """What was screened of looks, kept until they are added: read once, not twice.
+
+    It may forget: what is not there is read again.
+    """
+
+    def get(self, place: tuple[str, Block]) -> tuple[ScreenedLook, ClearCounts] | None:
+        """Give what was put for a product and window; None if it is not there."""
+
+    def put(
+        self, place: tuple[str, Block], kept: tuple[ScreenedLook, ClearCounts]
+    ) -> None:
+        """Keep what was screened of a product at a window, if there is room."""
+
+    def clear(self) -> None:
+        """Forget everything."""
 
 
 class LicenceRegister(Protocol):
@@ -166,11 +201,19 @@ class AlertSink(Protocol):
         """Make a staged location the one that readers see; repeatable."""
 
 
-class Executor(Protocol):
-    """Who does the work."""
+class Executor(Protocol[_D_co]):
+    """Who does the work, and through which doors.
 
-    def map(self, function: Callable[[_T], _R], tasks: Sequence[_T]) -> Iterator[_R]:
-        """Apply `function` to every task; results come in the order of the tasks."""
+    A step and its tasks may go to another machine: both can be pickled, a task is
+    small, and a step touches nothing but its doors. A task may be done twice, so doing
+    it again must change nothing. Take the results in a ``for``, or close them: work
+    that was started is only over when their iterator is.
+    """
+
+    def map(
+        self, step: Callable[[_D_co, _T], _R], tasks: Sequence[_T]
+    ) -> Generator[_R, None, None]:
+        """Call ``step(doors, task)`` for every task; results come in their order."""
 
 
 class Progress(Protocol):

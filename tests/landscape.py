@@ -32,7 +32,8 @@ from rsmonitor.io.stores.memory import (
     MemorySource,
     MemoryStateStore,
 )
-from rsmonitor.pipeline import Doors, Job, Outcome, run
+from rsmonitor.io.stores.scratch import MemoryScratch
+from rsmonitor.pipeline import BlockDoors, Doors, Job, Outcome, run
 from rsmonitor.records.acquisition import Product
 from rsmonitor.records.district import District
 from rsmonitor.records.grid import Block, Grid
@@ -235,16 +236,20 @@ class Desk:
 
     def run(self, source: SceneSource, week: IsoWeek) -> Outcome:
         """Do the job of one week, on the Monday after it."""
-        doors = Doors(
+        blocks = BlockDoors(
             source=source,
             states=self.states,
+            scratch=MemoryScratch(),
+            elevation=self.elevation,
+        )
+        doors = Doors(
+            blocks=blocks,
             ledger=self.ledger,
             register=self.register,
             sink=self.sink,
-            executor=InProcessExecutor(self.workers),
+            executor=InProcessExecutor(self.workers, blocks),
             clock=FixedClock(week.end + timedelta(hours=6)),
             progress=self.progress,
-            elevation=self.elevation,
         )
         return run(self.job, doors, week=week)
 
@@ -261,6 +266,7 @@ class Desk:
             if p.kind == kind and p.grid_id == GRID.grid_id
         }
         norm = slots.pop("grid", np.empty(0, np.int16))
+        slots.pop("sample", None)
         blocks = list(GRID.blocks(self.block_size))
         assert slots.keys() == {block.block_id for block in blocks}
         whole = np.zeros(

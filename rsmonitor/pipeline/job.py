@@ -1,6 +1,12 @@
 """What a run is asked, whom it may ask, and what it answers."""
 
+import threading
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rsmonitor.interfaces import (
     AlertSink,
@@ -11,14 +17,20 @@ from rsmonitor.interfaces import (
     LicenceRegister,
     Progress,
     SceneSource,
+    Scratch,
     StateStore,
 )
+from rsmonitor.pipeline.looks import Looks
+from rsmonitor.pipeline.relief import Relief
 from rsmonitor.records.district import District
+from rsmonitor.records.grid import Grid
 from rsmonitor.records.parameters import Parameters
 from rsmonitor.records.rule import LawTable
 from rsmonitor.records.run import Partition, RunResult
 from rsmonitor.records.week import IsoWeek
 from rsmonitor.stages.jurisdiction import County
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +80,95 @@ class Job:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doors:
-    """The outside, as the pipeline sees it."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BlockDoors:
+    """What a worker may touch: everything that is done block by block.
+
+    A worker in another process opens its own, see `rsmonitor.wiring`.
+    """
 
     source: SceneSource
     """Scenes."""
 
     states: StateStore
     """Per-block state."""
+
+    scratch: Scratch
+    """Screened looks between two passes."""
+
+    elevation: ElevationModel | None = None
+    """Relief, whose shadow is not taken for ground; None: relief is not looked at."""
+
+    _own: threading.local = field(default_factory=threading.local)
+    _looks: dict[tuple[Grid, Parameters, datetime], Looks] = field(default_factory=dict)
+
+    def buffer(
+        self, name: str, shape: tuple[int, ...], dtype: type[_Number]
+    ) -> NDArray[_Number]:
+        """
+        Give an array that this thread has used before: new memory costs more.
+
+        Parameters
+        ----------
+        name : str
+            What for.
+        shape : tuple of int
+            Its shape.
+        dtype : type
+            Its type.
+
+        Returns
+        -------
+        ndarray
+            With whatever it holds; the next call for the same gives the same memory.
+        """
+        size = int(np.prod(shape))
+        kept: NDArray[_Number] | None = getattr(self._own, name, None)
+        if kept is None or kept.size < size:
+            kept = np.empty(size, dtype=dtype)
+            setattr(self._own, name, kept)
+        return kept[:size].reshape(shape)
+
+    def looks(self, grid: Grid, parameters: Parameters, *, until: datetime) -> Looks:
+        """
+        Give what reads the looks of a grid.
+
+        Parameters
+        ----------
+        grid : Grid
+            The grid.
+        parameters : Parameters
+            Indices and clear-sky screen.
+        until : datetime
+            End of the week: products sensed before it can be read.
+
+        Returns
+        -------
+        Looks
+            The same one for the same grid and time.
+
+        Raises
+        ------
+        SourceError
+            If the source's bands give none of the indices.
+        """
+        key = (grid, parameters, until)
+        known = self._looks.get(key)
+        if known is None:
+            # a source reads what it has found; in another process it has found nothing
+            self.source.find(grid, until=until)
+            relief = None if self.elevation is None else Relief(self.elevation, grid)
+            known = Looks(self.source, grid, parameters, self.scratch, relief)
+            self._looks[key] = known
+        return known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """The outside, as the pipeline sees it."""
+
+    blocks: BlockDoors
+    """Scenes and state, for what is done here and not by a worker."""
 
     ledger: Ledger
     """The commit point."""
@@ -87,7 +179,7 @@ class Doors:
     sink: AlertSink
     """Outputs."""
 
-    executor: Executor
+    executor: Executor[BlockDoors]
     """Workers."""
 
     clock: Clock
@@ -96,11 +188,18 @@ class Doors:
     progress: Progress
     """Who watches."""
 
-    elevation: ElevationModel | None = None
-    """Relief, whose shadow is not taken for ground; None: relief is not looked at."""
-
     counties: tuple[County, ...] = ()
     """Border layer that says which counties an alert names; none: the district's."""
+
+    @property
+    def source(self) -> SceneSource:
+        """Scenes."""
+        return self.blocks.source
+
+    @property
+    def states(self) -> StateStore:
+        """Per-block state."""
+        return self.blocks.states
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,9 +73,11 @@ class Relief:
         if note:
             self.notes[note] = None
         halo = self._halo + self._edge
-        if self._loaded is None or self._loaded[0] != window:
-            self._loaded = window, self._model.load(self._grid, window, halo=halo)
-        cast = cast_shadow(self._loaded[1], sun=sun, frame=self._frame, halo=self._halo)
+        loaded = self._loaded  # another thread may be at another window
+        if loaded is None or loaded[0] != window:
+            loaded = window, self._model.load(self._grid, window, halo=halo)
+            self._loaded = loaded
+        cast = cast_shadow(loaded[1], sun=sun, frame=self._frame, halo=self._halo)
         edge = self._edge
         height, width = cast.shape
         return grow(cast, edge)[edge : height - edge, edge : width - edge]

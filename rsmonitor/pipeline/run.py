@@ -11,12 +11,8 @@ from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Final
 
-import numpy as np
-import xarray as xr
-from numpy.typing import NDArray
-
 from rsmonitor.errors import HistoryError, OutputError, StoreError
-from rsmonitor.pipeline.detection import Detected, Look, detect
+from rsmonitor.pipeline.detection import DAY_ZERO_ORDINAL, Detected, Look, detect
 from rsmonitor.pipeline.job import Doors, Job, Outcome, Refused
 from rsmonitor.pipeline.looks import day_of
 from rsmonitor.records.acquisition import Product
@@ -26,12 +22,7 @@ from rsmonitor.records.event import EventDraft, EventKind
 from rsmonitor.records.grid import Grid
 from rsmonitor.records.provenance import Provenance
 from rsmonitor.records.rasters import (
-    DAY_ZERO,
-    EVIDENCE_PRODUCT,
-    REFERENCE_FILL,
     HistoryClass,
-    check,
-    planes,
 )
 from rsmonitor.records.run import Coverage, Partition, RunCommit, RunRecord, RunResult
 from rsmonitor.records.site import Site
@@ -39,14 +30,10 @@ from rsmonitor.records.verdict import Verdict
 from rsmonitor.records.week import IsoWeek
 from rsmonitor.stages.alerting import alert_events_of, alert_id_of, alert_sites
 from rsmonitor.stages.classify import classify
-from rsmonitor.stages.edges import core
-from rsmonitor.stages.evidence import strength, tiers
-from rsmonitor.stages.features import measure
 from rsmonitor.stages.geodesy import grid_outline, pixel_area_m2
-from rsmonitor.stages.indices import weights
+from rsmonitor.stages.graded import draw
 from rsmonitor.stages.jurisdiction import county_codes
 from rsmonitor.stages.licensing import counted_construction, judge_all
-from rsmonitor.stages.outline import outline
 from rsmonitor.stages.tiling import cell_of
 from rsmonitor.stages.tracking import LIVING, events_of, track
 
@@ -126,11 +113,22 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
     code = job.district.code
     before = doors.ledger.sites(code)
     found: list[Classified] = []
-    evidence: dict[str, xr.Dataset] = {}
+    evidence, last_clear = {}, {}
     for detected in detections:
-        objects, outlined = _classified(job, detected)
-        found += objects
-        evidence[detected.grid.grid_id] = _product(job, detected, outlined)
+        drawn = draw(
+            [readout.graded for readout in detected.readouts],
+            grid=detected.grid,
+            norm=detected.norm,
+            names=detected.names,
+            parameters=job.parameters.outline,
+        )
+        found += [
+            classify(disturbance)
+            for disturbance in drawn.disturbances
+            if _is_of_grid(disturbance, detected.grid)
+        ]
+        grid_id = detected.grid.grid_id
+        evidence[grid_id], last_clear[grid_id] = detected.rasters(drawn)
     sites = track(
         found,
         before,
@@ -164,7 +162,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
         sites=sites,
         alerts=alerts,
         evidence=evidence,
-        last_clear={d.grid.grid_id: _last_clear(d) for d in detections},
+        last_clear=last_clear,
         coverage=tuple(_coverage(partition, d) for d in detections),
         register=register,
         products=tuple(p for d in detections for p in d.applied),
@@ -219,39 +217,6 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
     )
 
 
-def _classified(
-    job: Job, detected: Detected
-) -> tuple[list[Classified], NDArray[np.bool_]]:
-    """Outline the evidence of a grid, measure the objects and name their causes."""
-    tier = tiers(detected.state, job.parameters.evidence)
-    disturbances, labels = outline(
-        detected.state,
-        tier,
-        core(
-            tier,
-            strength(detected.state, detected.norm, weights(detected.names)),
-            share=job.parameters.outline.edge_share,
-            pixels=job.parameters.outline.edge_pixels,
-        ),
-        grid=detected.grid,
-        parameters=job.parameters.outline,
-    )
-    measured = measure(
-        disturbances,
-        labels,
-        state=detected.state,
-        reference=detected.reference,
-        norm=detected.norm,
-        names=detected.names,
-    )
-    objects = [
-        classify(disturbance)
-        for disturbance in measured
-        if _is_of_grid(disturbance, detected.grid)
-    ]
-    return objects, labels > 0
-
-
 def _is_of_grid(disturbance: Disturbance, grid: Grid) -> bool:
     """Count what two UTM zones both see once: by the cell that its inside lies in."""
     if grid.mgrs_tile is None:
@@ -287,7 +252,7 @@ def _recorded(
     products: list[Product] = []
     for detected in detections:
         if detected.plan.replays:
-            products += detected.plan.past
+            products += (*detected.plan.past, *detected.plan.kept)
         elif again:
             # a record that is replaced is replaced whole, other grids included
             grid_id = detected.grid.grid_id
@@ -374,43 +339,12 @@ def _provenance(
     )
 
 
-def _product(job: Job, detected: Detected, outlined: NDArray[np.bool_]) -> xr.Dataset:
-    """Turn the evidence into what `evidence.nc` holds."""
-    plane = planes(detected.state)
-    tier = tiers(detected.state, job.parameters.evidence)
-    variables = {
-        "tier": tier,
-        "first_seen": _dates(np.where(tier > 0, plane["first_seen"], 0)),
-        "confirmed": _dates(np.where(tier > 0, plane["confirmed"], 0)),
-        "outlined": outlined,
-        "n_clear": plane["n_clear"],
-        "monitored": detected.reference[0] != REFERENCE_FILL,
-        "history": detected.reference[-1].astype(np.uint8),
-    }
-    return check(
-        xr.Dataset({name: (("y", "x"), value) for name, value in variables.items()}),
-        EVIDENCE_PRODUCT,
-    )
-
-
-def _last_clear(detected: Detected) -> xr.DataArray:
-    """Give the day of the last clear look of each pixel."""
-    return xr.DataArray(
-        _dates(planes(detected.state)["last_clear"]), dims=("y", "x"), name="last_clear"
-    )
-
-
 def _coverage(partition: Partition, detected: Detected) -> Coverage:
     """Say what was seen of a grid in the week, weighted by the area of its pixels."""
-    monday = partition.week.last_day.toordinal() - 6 - _DAY_ZERO_ORDINAL
-    sunday = monday + 6
-    last_clear = planes(detected.state)["last_clear"].astype(np.int64)
+    sunday = partition.week.last_day.toordinal() - DAY_ZERO_ORDINAL
     row_area = pixel_area_m2(detected.grid)
-    area = np.broadcast_to(row_area[:, None], detected.grid.shape)
-    total = float(area.sum())
-    monitored = detected.reference[0] != REFERENCE_FILL
-    ever = last_clear > 0
-    ages = sunday - last_clear[ever]
+    total = float((row_area * detected.grid.width).sum())
+    seen = detected.seen
     week = [
         product
         for product in (*detected.applied, *detected.unusable)
@@ -423,9 +357,10 @@ def _coverage(partition: Partition, detected: Detected) -> Coverage:
         week=partition.week,
         geometry=grid_outline(detected.grid),
         area_m2=total,
-        share_seen=float(area[last_clear >= monday].sum()) / total,
-        share_monitored=float(area[monitored].sum()) / total,
-        median_days_since_clear=float(np.median(ages)) if ages.size else float("nan"),
+        # of sums of floats the order may not depend on blocks: pixels by row are counts
+        share_seen=float((row_area * seen.seen).sum()) / total,
+        share_monitored=float((row_area * seen.monitored).sum()) / total,
+        median_days_since_clear=seen.median_age(sunday),
         scenes_used=len(week),
         scenes_without_clear=sum(product.key in unusable for product in week),
     )
@@ -442,16 +377,15 @@ def _work_events(
     events = []
     for detected in detections:
         if detected.plan.fits:
-            monitored = (detected.reference[0] != REFERENCE_FILL).mean()
             body = {
                 "run_id": partition.run_id,
                 "grid_id": detected.grid.grid_id,
                 "until": job.parameters.history.until.isoformat(),
                 "indices": list(detected.names),
                 "products": [product.product_id for product in detected.plan.past],
-                "share_monitored": round(float(monitored), 6),
+                "share_monitored": round(detected.seen.share_monitored, 6),
                 "pixels": {
-                    kind.name.lower(): int((detected.reference[-1] == kind).sum())
+                    kind.name.lower(): int(detected.kinds[kind])
                     for kind in HistoryClass
                 },
                 "settings_digest": job.settings_digest,
@@ -462,6 +396,7 @@ def _work_events(
             "run_id": partition.run_id,
             "grid_id": detected.grid.grid_id,
             "replayed": detected.plan.replays,
+            "kept": len(detected.plan.kept),
             "drift": detected.drift.noise,
             "new_reference_due": detected.drift.due,
             "products": [product.product_id for product in detected.applied],
@@ -496,13 +431,3 @@ def _counts(result: RunResult) -> Mapping[str, int]:
     for site in result.sites:
         counts[f"sites.{site.state.value}"] += 1
     return dict(sorted(counts.items()))
-
-
-_DAY_ZERO_ORDINAL: Final = date.fromisoformat(str(DAY_ZERO)).toordinal()
-
-
-def _dates(days: NDArray[np.integer]) -> NDArray[np.datetime64]:
-    """Turn day numbers into dates; 0 becomes NaT."""
-    dated = DAY_ZERO + days.astype("timedelta64[D]")
-    dated[days == 0] = np.datetime64("NaT")
-    return dated.astype("datetime64[ns]")

@@ -20,7 +20,7 @@ from rsmonitor.records.licence import RegisterSnapshot
 from rsmonitor.records.site import Site
 from rsmonitor.records.week import IsoWeek
 
-StateKind = Literal["reference", "evidence"]
+StateKind = Literal["reference", "evidence", "checkpoint0", "checkpoint1"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,8 @@ class SlotPointer:
     """0 or 1."""
 
     sha256: str
-    """Digest of the array's bytes, checked on every read."""
+    """SHA-256 of what vouches for the array: of a file, its header, which holds the
+    checksum of every part. Checked on every read."""
 
     def __post_init__(self) -> None:
         if self.slot not in {0, 1}:

@@ -43,6 +43,29 @@ def median_composite(
     return composite.astype(np.float32), n_clear.astype(np.uint16)
 
 
+def bands_shown(bands: tuple[str, ...]) -> tuple[str, ...]:
+    """
+    Say which bands an image is made of.
+
+    Parameters
+    ----------
+    bands : tuple of str
+        ESA names of the bands that there are.
+
+    Returns
+    -------
+    tuple of str
+        For red, green and blue, as far as there are such bands.
+
+    Examples
+    --------
+    >>> bands_shown(("B03", "B04", "B08"))
+    ('B08', 'B04', 'B03')
+    """
+    rgb = ("B04", "B03", "B02") if "B02" in bands else ("B08", "B04", "B03")
+    return tuple(band for band in rgb if band in bands)
+
+
 def true_colour(
     composite: NDArray[np.float32], bands: tuple[str, ...], brightest: float
 ) -> NDArray[np.uint8]:
@@ -64,8 +87,7 @@ def true_colour(
         Red, green and blue; near infrared, red and green where there is no blue.
         Pixels never seen are mid grey.
     """
-    rgb = ("B04", "B03", "B02") if "B02" in bands else ("B08", "B04", "B03")
-    chosen = [composite[bands.index(b)] for b in rgb if b in bands]
+    chosen = [composite[bands.index(band)] for band in bands_shown(bands)]
     while len(chosen) < 3:  # noqa: PLR2004 - an image has three channels
         chosen.append(chosen[-1])
     stacked = np.stack(chosen, axis=-1) / brightest

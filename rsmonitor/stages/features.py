@@ -1,12 +1,12 @@
 """What the classifier sees of a disturbance, in one fixed order."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from rsmonitor.records.disturbance import Disturbance
 from rsmonitor.records.rasters import (
@@ -69,48 +69,90 @@ def measure(
     tuple of Disturbance
         The same, each with a value for every name of `FEATURE_ORDER`.
     """
+    rows, cols = np.nonzero(labels)
+    per_index = planes_per_index(reference, len(names))
+    return measure_members(
+        disturbances,
+        labels[rows, cols] - 1,
+        state=state[:, None, rows, cols],
+        usual=reference[: per_index * len(names) : per_index, rows, cols],
+        norm=norm,
+        names=names,
+    )
+
+
+def measure_members(
+    disturbances: tuple[Disturbance, ...],
+    number: NDArray[np.integer],
+    *,
+    state: NDArray[np.uint16],
+    usual: NDArray[np.int16],
+    norm: Norm,
+    names: tuple[str, ...],
+) -> tuple[Disturbance, ...]:
+    """
+    Measure the features of disturbances from their pixels alone.
+
+    Parameters
+    ----------
+    disturbances : tuple of Disturbance
+        From `rsmonitor.stages.outline`.
+    number : ndarray of int, shape (pixel,)
+        Disturbance of each pixel, from 0; those of one disturbance in reading order.
+    state : ndarray of uint16, shape (plane, 1, pixel)
+        Evidence.
+    usual : ndarray of int16, shape (index, pixel)
+        First coefficient of each index, from the reference.
+    norm : Norm
+        Usual level of each index.
+    names : tuple of str
+        The indices, in the order of `state` and `usual`.
+
+    Returns
+    -------
+    tuple of Disturbance
+        The same, each with a value for every name of `FEATURE_ORDER`.
+    """
     if not disturbances:
         return ()
-    order = np.arange(1, len(disturbances) + 1)
-    per_index = planes_per_index(reference, len(names))
-    departures = mean_departures(state)
+    count = len(disturbances)
+    departures = mean_departures(state)[:, 0]
     columns: dict[str, NDArray[np.float64]] = {}
     for k, name in enumerate(names):
-        stored = reference[k * per_index].astype(np.float64)
-        usual = np.where(
+        stored = usual[k].astype(np.float64)
+        before = np.where(
             stored == REFERENCE_FILL, np.nan, stored / REFERENCE_SCALE + norm.level[k]
         )
-        columns[f"{name}_before"] = _mean(usual, labels, order)
-        columns[f"{name}_change"] = _mean(departures[k], labels, order)
+        columns[f"{name}_before"] = _mean(before, number, count)
+        columns[f"{name}_change"] = _mean(departures[k], number, count)
     plane = planes(state)
-    confirmed = plane["confirmed"] > 0
-    gone = (confirmed & (plane["score"] == 0)).astype(np.float64)
-    columns["share_recovered"] = _mean(np.where(confirmed, gone, np.nan), labels, order)
+    confirmed = plane["confirmed"][0] > 0
+    gone = (confirmed & (plane["score"][0] == 0)).astype(np.float64)
+    columns["share_recovered"] = _mean(np.where(confirmed, gone, np.nan), number, count)
+    ordered = [
+        columns[name].tolist() if name in columns else [math.nan] * count
+        for name in FEATURE_ORDER
+    ]
     measured = []
-    for i, disturbance in enumerate(disturbances):
-        values = {name: float(column[i]) for name, column in columns.items()}
-        values["area_m2"] = disturbance.area_m2
+    for disturbance, values in zip(
+        disturbances, zip(*ordered, strict=True), strict=True
+    ):
+        of = dict(zip(FEATURE_ORDER, values, strict=True))
+        of["area_m2"] = disturbance.area_m2
         if disturbance.confirmed is not None:
             days = (disturbance.confirmed - disturbance.began_by).days
-            values["days_to_confirm"] = float(days)
-        measured.append(
-            replace(
-                disturbance,
-                features={
-                    name: values.get(name, float("nan")) for name in FEATURE_ORDER
-                },
-            )
-        )
+            of["days_to_confirm"] = float(days)
+        measured.append(replace(disturbance, features=of))
     return tuple(measured)
 
 
 def _mean(
-    values: NDArray[np.floating], labels: NDArray[np.int32], order: NDArray[np.int64]
+    values: NDArray[np.floating], number: NDArray[np.integer], count: int
 ) -> NDArray[np.float64]:
-    """Mean over each label's pixels that have a value; NaN where none has."""
+    """Mean over each number's pixels that have a value; NaN where none has."""
     valid = np.isfinite(values)
-    total = ndimage.sum_labels(np.where(valid, values, 0.0), labels, order)
-    count = ndimage.sum_labels(valid.astype(np.float64), labels, order)
+    total = np.bincount(number[valid], weights=values[valid], minlength=count)
+    pixels = np.bincount(number[valid], minlength=count)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean: NDArray[np.float64] = np.asarray(total) / np.asarray(count)
+        mean: NDArray[np.float64] = total / pixels
     return mean

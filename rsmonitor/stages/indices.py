@@ -94,8 +94,10 @@ def _negative_bare_soil(
 
 def _negative_log_red(red: NDArray[np.float32]) -> NDArray[np.float32]:
     """Darkness in red, on a log scale so that bright soil does not run away."""
-    floored = np.maximum(red, DARKEST_RED)
-    return np.where(np.isnan(red), np.float32(np.nan), -np.log10(floored))
+    # Rounded from double precision: in single, log10 differs between processors.
+    floored = np.maximum(red, DARKEST_RED).astype(np.float64)
+    darkness = (-np.log10(floored)).astype(np.float32)
+    return np.where(np.isnan(red), np.float32(np.nan), darkness)
 
 
 INDICES: Final[Mapping[str, Index]] = {
@@ -221,6 +223,37 @@ def bands_needed(names: Sequence[str], bands: Sequence[str]) -> tuple[str, ...]:
     return tuple(band for band in bands if band in wanted)
 
 
+def bands_of_index(index: Index, bands: Sequence[str]) -> tuple[str, ...]:
+    """
+    Choose the bands from which an index is computed.
+
+    Parameters
+    ----------
+    index : Index
+        The index.
+    bands : sequence of str
+        ESA names of the bands at hand.
+
+    Returns
+    -------
+    tuple of str
+        In the order of its formula.
+
+    Raises
+    ------
+    ContractError
+        If a band is missing.
+    """
+    chosen = [_choose(band, bands) for band in index.bands]
+    found = tuple(band for band in chosen if band is not None)
+    if len(found) < len(chosen):
+        raise ContractError(
+            f"index {index.name} needs {', '.join(index.bands)}; "
+            f"there are {', '.join(bands)}"
+        )
+    return found
+
+
 def spectral_indices(
     reflectance: NDArray[np.float32],
     *,
@@ -251,13 +284,8 @@ def spectral_indices(
     """
     values = np.empty((len(names), *reflectance.shape[1:]), dtype=np.float32)
     for i, name in enumerate(names):
-        chosen = [_choose(band, bands) for band in INDICES[name].bands]
-        if None in chosen:
-            raise ContractError(
-                f"index {name} needs {', '.join(INDICES[name].bands)}; "
-                f"there are {', '.join(bands)}"
-            )
-        arrays = [reflectance[bands.index(band)] for band in chosen if band]
+        chosen = bands_of_index(INDICES[name], bands)
+        arrays = [reflectance[bands.index(band)] for band in chosen]
         values[i] = INDICES[name].formula(*arrays)
     return values
 

@@ -127,8 +127,8 @@ class Cells:
             Bilinear between the centres of cells, constant beyond the outermost.
         """
         lattice = values.reshape(-1, self.rows, self.cols)
-        top, down = _between(rows, self.height, self.rows)
-        left, along = _between(cols, self.width, self.cols)
+        top, down = cells_between(rows, self.height, self.rows)
+        left, along = cells_between(cols, self.width, self.cols)
         bottom = np.minimum(top + 1, self.rows - 1)
         right = np.minimum(left + 1, self.cols - 1)
         along = along[None, None, :]
@@ -247,10 +247,28 @@ def _by_cell(
     return number, local, near
 
 
-def _between(
+def cells_between(
     window: slice, length: int, count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Say between which two cells each row or column lies, and how far along."""
+    """
+    Say between which two cells each row or column lies, and how far along.
+
+    Parameters
+    ----------
+    window : slice
+        Rows or columns of the grid.
+    length : int
+        Rows or columns that the grid has.
+    count : int
+        Cells along that axis.
+
+    Returns
+    -------
+    first : ndarray of int64
+        The cell before.
+    share : ndarray of float32
+        How far on the way to the next, 0 to 1.
+    """
     place = (np.arange(window.start, window.stop) + 0.5) * count / length - 0.5
     place = np.clip(place, 0, count - 1)
     first = np.minimum(place.astype(np.int64), max(count - 2, 0))

@@ -8,29 +8,26 @@ lower tier around a confirmed object are its blurred edge, and are neither part 
 nor objects of their own.
 """
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Final, cast
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio import features
-from rasterio.transform import Affine
 from scipy import ndimage
-from shapely import MultiPolygon, Polygon
-from shapely.geometry import shape
 
 from rsmonitor.errors import ContractError
 from rsmonitor.records.disturbance import Disturbance, Increment
 from rsmonitor.records.grid import Grid
 from rsmonitor.records.parameters import OutlineParameters
 from rsmonitor.records.rasters import DAY_ZERO, Tier, planes
-from rsmonitor.stages.geodesy import pixel_area_m2, to_lonlat
+from rsmonitor.stages.geodesy import pixel_area_m2
+from rsmonitor.stages.increments import Members, groups_of, middle, nth_day, starts_of
+from rsmonitor.stages.patches import LEVELS
+from rsmonitor.stages.tracing import Figures, traced
 
 EPOCH: Final = date.fromisoformat(str(DAY_ZERO))
-LOUD_SHARE: Final = 0.1
-"""A group of first looks smaller than this share of its object is noise of dating."""
 
 
 def outline(
@@ -83,24 +80,104 @@ def outline(
         core,
         parameters.min_pixels,
     )
-    row_area = pixel_area_m2(grid)
-    found = []
+    rows, cols = np.nonzero(labels)
+    found, first, index = np.unique(
+        labels[rows, cols], return_index=True, return_inverse=True
+    )
+    order = np.argsort(first)
+    number = np.argsort(order)[index]
     numbered = np.zeros_like(labels)
-    for number, (label, window) in enumerate(_windows(labels), start=1):
-        member = labels[window] == label
-        numbered[window][member] = number
+    numbered[rows, cols] = number + 1
+    members = Members.sorted_from(
+        rows, cols, number, {name: each[rows, cols] for name, each in plane.items()}
+    )
+    tiers = [tier_of[label] for label in found[order].tolist()]
+    return disturbances_of(members, tiers, grid=grid, parameters=parameters), numbered
+
+
+def disturbances_of(
+    members: Members,
+    tiers: Sequence[Tier],
+    *,
+    grid: Grid,
+    parameters: OutlineParameters,
+) -> tuple[Disturbance, ...]:
+    """
+    Date and outline objects from their pixels.
+
+    Parameters
+    ----------
+    members : Members
+        Their pixels.
+    tiers : sequence of Tier
+        Tier of each object.
+    grid : Grid
+        Where the pixels are.
+    parameters : OutlineParameters
+        What separates increments, and how many pixels confirm an object.
+
+    Returns
+    -------
+    tuple of Disturbance
+        One for each object, in their order; without features.
+    """
+    if not tiers:
+        return ()
+    number, plane, starts = members.number, members.plane, members.starts
+    areas = _sums(pixel_area_m2(grid)[members.rows], starts)
+    figures = Figures(
+        rows=members.rows,
+        cols=members.cols,
+        number=number,
+        corner_row=np.minimum.reduceat(members.rows, starts),
+        corner_col=np.minimum.reduceat(members.cols, starts),
+    )
+    geometries = traced(figures, grid)
+    increments = _increments(members, figures, geometries, areas, grid, parameters)
+    began_by = np.minimum.reduceat(plane["first_seen"], starts)
+    earliest = np.flatnonzero(plane["first_seen"] == began_by[number])
+    anchor = earliest[starts_of(number[earliest])]
+    last_seen = np.maximum(np.maximum.reduceat(plane["last_seen"], starts), began_by)
+    last_clear = np.maximum.reduceat(plane["last_clear"], starts)
+    # confirmed as an object: when enough of its pixels were
+    confirmed = nth_day(number, plane["confirmed"], parameters.min_pixels)
+    columns = {
+        "row": members.rows[anchor],
+        "col": members.cols[anchor],
+        "area_m2": areas,
+        "pixels": np.diff(starts, append=number.size),
+        "began_by": began_by,
+        "confirmed": confirmed,
+        "last_seen": last_seen,
+        "last_clear": np.maximum(last_clear, last_seen),
+        "looks": middle(number, plane["looks_since"]),
+    }
+    grid_id = grid.grid_id
+    lists = [column.tolist() for column in columns.values()]
+    found = []
+    for tier, geometry, parts, values in zip(
+        tiers, geometries, increments, zip(*lists, strict=True), strict=True
+    ):
+        of = dict(zip(columns, values, strict=True))
+        dated = tier is Tier.HIGH and of["confirmed"] > 0
         found.append(
-            _disturbance(
-                member,
-                window,
-                tier_of[label],
-                {name: values[window] for name, values in plane.items()},
-                grid,
-                row_area[window[0]],
-                parameters,
+            Disturbance(
+                grid_id=grid_id,
+                anchor=(of["row"], of["col"]),
+                tier=tier,
+                geometry=geometry,
+                area_m2=of["area_m2"],
+                pixels=of["pixels"],
+                began_after=parts[0].began_after,
+                began_by=_day(of["began_by"]),
+                confirmed=_day(of["confirmed"]) if dated else None,
+                last_seen=_day(of["last_seen"]),
+                last_clear=_day(of["last_clear"]),
+                clear_looks_since=of["looks"],
+                increments=parts,
             )
         )
-    return tuple(found), numbered
+    return tuple(found)
 
 
 def label_objects(
@@ -136,18 +213,14 @@ def label_objects(
     labels = np.zeros(tier.shape, dtype=np.int32)
     tier_of: dict[int, Tier] = {}
     free = np.ones(tier.shape, dtype=np.bool_)
-    # A confirmed object may hold pixels that are about to be confirmed.
-    for level, edge in (
-        (Tier.HIGH, Tier.MEDIUM),
-        (Tier.MEDIUM, Tier.LOW),
-        (Tier.LOW, Tier.LOW),
-    ):
+    for level, edge in LEVELS:
         parts, count = ndimage.label((tier >= edge) & free)
         strong = np.bincount(parts[tier >= level], minlength=count + 1)
-        for part in np.flatnonzero(strong[1:] >= min_pixels) + 1:
-            label = len(tier_of) + 1
-            tier_of[label] = level
-            labels[parts == part] = label
+        strong[0] = 0
+        kept = strong >= min_pixels
+        label_of = np.where(kept, len(tier_of) + np.cumsum(kept), 0).astype(np.int32)
+        tier_of |= dict.fromkeys(label_of[kept].tolist(), level)
+        labels += label_of[parts]
         taken = labels > 0
         free = ~ndimage.binary_dilation(taken, structure=np.ones((3, 3)))
     return labels, tier_of
@@ -214,147 +287,73 @@ def drawn_objects(
     return drawn, drawn_tier
 
 
-def polygons(
-    drawn: NDArray[np.bool_], grid: Grid, *, row: int = 0, col: int = 0
-) -> Polygon | MultiPolygon:
-    """
-    Draw the outline of some pixels.
-
-    Parameters
-    ----------
-    drawn : ndarray of bool, shape (y, x)
-        Pixels to outline, at least one.
-    grid : Grid
-        Where they are.
-    row, col : int
-        Where the array starts on the grid.
-
-    Returns
-    -------
-    Polygon or MultiPolygon
-        CRS84 longitude and latitude, along the pixel edges.
-
-    Raises
-    ------
-    ContractError
-        If no pixel is drawn.
-    """
-    a, b, c, d, e, f = grid.transform
-    transform = Affine(a, b, c + col * a, d, e, f + row * e)
-    rings = [
-        cast("Polygon", shape(geometry))
-        for geometry, _ in features.shapes(
-            drawn.astype(np.uint8), mask=drawn, connectivity=4, transform=transform
+def _increments(
+    members: Members,
+    figures: Figures,
+    geometries: NDArray[np.object_],
+    areas: NDArray[np.float64],
+    grid: Grid,
+    parameters: OutlineParameters,
+) -> list[tuple[Increment, ...]]:
+    """Divide objects into what began together. Most are one piece, drawn already."""
+    group = groups_of(members, parameters.growth_gap_days)
+    # a stable sort leaves each group in reading order
+    order = np.argsort(group, kind="stable")
+    starts = starts_of(group[order])
+    owner = members.number[order][starts]
+    firsts = starts_of(owner)
+    divided = np.diff(firsts, append=owner.size) > 1
+    shapes, sizes = geometries[owner], areas[owner]
+    pieces = np.flatnonzero(divided[owner])
+    if pieces.size:
+        pixels = order[divided[members.number[order]]]
+        number = np.searchsorted(pieces, group[pixels])
+        rows = members.rows[pixels]
+        sizes[pieces] = _sums(pixel_area_m2(grid)[rows], starts_of(number))
+        shapes[pieces] = traced(
+            Figures(
+                rows=rows,
+                cols=members.cols[pixels],
+                number=number,
+                corner_row=figures.corner_row[owner[pieces]],
+                corner_col=figures.corner_col[owner[pieces]],
+            ),
+            grid,
+        )
+    first_seen = members.plane["first_seen"][order]
+    columns = (
+        sizes,
+        np.minimum.reduceat(members.plane["began_after"][order], starts),
+        np.minimum.reduceat(first_seen, starts),
+        np.maximum.reduceat(first_seen, starts),
+    )
+    increments = [
+        Increment(
+            geometry=shape,
+            area_m2=size,
+            # only if all pixels have one, and it is before the first look
+            began_after=_day(after) if 0 < after < first else None,
+            began_by=_day(last),
+        )
+        for shape, size, after, first, last in zip(
+            shapes, *(column.tolist() for column in columns), strict=True
         )
     ]
-    if not rings:
-        raise ContractError("there is no pixel to outline")
-    whole: Polygon | MultiPolygon = rings[0] if len(rings) == 1 else MultiPolygon(rings)
-    return to_lonlat(whole, grid.crs)
+    ends = np.append(firsts[1:], owner.size).tolist()
+    return [
+        tuple(increments[start:end])
+        for start, end in zip(firsts.tolist(), ends, strict=True)
+    ]
 
 
-def _windows(labels: NDArray[np.int32]) -> Iterator[tuple[int, tuple[slice, slice]]]:
-    """Give each label with its bounding box, in reading order of first pixels."""
-    boxes = ndimage.find_objects(labels)
-    order = []
-    for label, box in enumerate(boxes, start=1):
-        if box is not None:
-            top = labels[box[0].start, box[1]] == label
-            first_col = box[1].start + int(np.argmax(top))
-            order.append((box[0].start, first_col, label, box))
-    for _, _, label, box in sorted(order, key=lambda item: item[:3]):
-        yield label, box
+def _sums(
+    values: NDArray[np.float64], starts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Sum each stretch by itself: `reduceat` would round in another order."""
+    bounds = [*starts.tolist(), values.size]
+    return np.array([values[a:b].sum() for a, b in pairwise(bounds)])
 
 
-def _disturbance(
-    inside: NDArray[np.bool_],
-    window: tuple[slice, slice],
-    tier: Tier,
-    cut: Mapping[str, NDArray[np.uint16]],
-    grid: Grid,
-    row_area: NDArray[np.float64],
-    parameters: OutlineParameters,
-) -> Disturbance:
-    """Build one object from the window of pixels that holds it."""
-    area = np.broadcast_to(row_area[:, None], inside.shape)
-    row, col = window[0].start, window[1].start
-    groups = _groups(cut["first_seen"], inside, parameters.growth_gap_days)
-    increments = tuple(
-        Increment(
-            geometry=polygons(group, grid, row=row, col=col),
-            area_m2=float(area[group].sum()),
-            began_after=_earliest(
-                cut["began_after"][group], cut["first_seen"][group].min()
-            ),
-            began_by=_day(cut["first_seen"][group].max()),
-        )
-        for group in groups
-    )
-    first = cut["first_seen"][groups[0]]
-    began_by = _day(first.min())
-    anchor = np.argwhere(groups[0] & (cut["first_seen"] == first.min()))[0]
-    last_seen = max(_day(cut["last_seen"][inside].max()), began_by)
-    return Disturbance(
-        grid_id=grid.grid_id,
-        anchor=(row + int(anchor[0]), col + int(anchor[1])),
-        tier=tier,
-        geometry=polygons(inside, grid, row=row, col=col),
-        area_m2=float(area[inside].sum()),
-        pixels=int(inside.sum()),
-        began_after=_earliest(cut["began_after"][groups[0]], first.min()),
-        began_by=began_by,
-        # confirmed as an object: when enough of its pixels were
-        confirmed=(
-            _nth_day(cut["confirmed"][inside], parameters.min_pixels)
-            if tier is Tier.HIGH
-            else None
-        ),
-        last_seen=last_seen,
-        last_clear=max(_day(cut["last_clear"][inside].max()), last_seen),
-        clear_looks_since=int(np.median(cut["looks_since"][inside])),
-        increments=increments,
-    )
-
-
-def _groups(
-    first_seen: NDArray[np.uint16], inside: NDArray[np.bool_], gap_days: int
-) -> list[NDArray[np.bool_]]:
-    """Split an object where its first looks lie far apart, oldest group first.
-
-    A group that is too small to be growth joins its neighbour in time: single pixels
-    are dated wrongly by noise, and a wrong date can accuse.
-    """
-    days = np.unique(first_seen[inside]).astype(np.int64)
-    starts = [0, *(np.flatnonzero(np.diff(days) > gap_days) + 1).tolist(), len(days)]
-    spans = [days[a:b] for a, b in itertools.pairwise(starts)]
-    least = max(2, LOUD_SHARE * int(inside.sum()))
-    while len(spans) > 1:
-        sizes = [int(np.isin(first_seen[inside], span).sum()) for span in spans]
-        small = int(np.argmin(sizes))
-        if sizes[small] >= least:
-            break
-        gaps = {
-            other: abs(int(spans[small].mean()) - int(spans[other].mean()))
-            for other in (small - 1, small + 1)
-            if 0 <= other < len(spans)
-        }
-        near = min(gaps, key=lambda other: (gaps[other], other))
-        low, high = sorted((small, near))
-        spans[low : high + 1] = [np.concatenate(spans[low : high + 1])]
-    return [inside & np.isin(first_seen, span) for span in spans]
-
-
-def _earliest(days: NDArray[np.uint16], first_seen: np.integer) -> date | None:
-    """Give the earliest day, if all pixels have one and it is before `first_seen`."""
-    return _day(days.min()) if 0 < days.min() < first_seen else None
-
-
-def _nth_day(days: NDArray[np.uint16], n: int) -> date | None:
-    """Give the day on which `n` pixels had one, or all that ever did; None if none."""
-    dated = np.sort(days[days > 0])
-    return _day(dated[min(n, dated.size) - 1]) if dated.size else None
-
-
-def _day(days: np.integer) -> date:
+def _day(days: int) -> date:
     """Turn days since the epoch of the state into a date."""
-    return EPOCH + timedelta(days=int(days))
+    return EPOCH + timedelta(days=days)

@@ -1,6 +1,7 @@
 """One settings file, opened: scenes, state, ledger, licences, outputs."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,9 +10,11 @@ from typing import Final
 from rsmonitor import ALGORITHM_VERSION, __version__
 from rsmonitor.config import Settings
 from rsmonitor.errors import NoClearObservationError
-from rsmonitor.interfaces import Clock, Progress, SceneSource
+from rsmonitor.interfaces import Clock, Executor, Progress, SceneSource
 from rsmonitor.io.deliver.folder import FolderSink
+from rsmonitor.io.executors.dask import DaskExecutor
 from rsmonitor.io.executors.inprocess import InProcessExecutor
+from rsmonitor.io.executors.lease import Lease
 from rsmonitor.io.foundation.clock import SystemClock
 from rsmonitor.io.foundation.files import require_writable
 from rsmonitor.io.licences.law import SHIPPED, read_law_table
@@ -19,12 +22,13 @@ from rsmonitor.io.sources.elevation import Elevation
 from rsmonitor.io.sources.scenes import ArchiveScenes
 from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.io.stores.register import FileRegister
-from rsmonitor.io.stores.state import ZarrStateStore
-from rsmonitor.pipeline import Doors, Job
+from rsmonitor.io.stores.scratch import FolderScratch
+from rsmonitor.io.stores.state import SlotStateStore
+from rsmonitor.pipeline import BlockDoors, Doors, Job
 from rsmonitor.records.rule import LawTable
 from rsmonitor.wiring.licences import counties_of, register_of
 from rsmonitor.wiring.pictures import map_writer
-from rsmonitor.wiring.sources import open_source
+from rsmonitor.wiring.sources import open_source, unheard
 
 SOFTWARE: Final = f"rsmonitor {__version__}"
 
@@ -125,30 +129,112 @@ def open_office(
     for folder in (work, out):
         require_writable(folder)
     notes: list[str] = []
-    with open_source(settings, notes.append) as source:
+    with contextlib.ExitStack() as opened:
+        source = opened.enter_context(open_source(settings, notes.append))
         elevation = elevation_of(settings, notes.append)
         job = job_of(settings, elevation.sha256 if elevation else None)
         views = map_writer(source, job) if pictures else None
+        ledger = SqliteLedger(work / "ledger.sqlite", locks=work / "locks")
+        older = ledger.upgrade()
+        if older is not None:
+            notes.append(
+                f"the ledger was brought to the form of {SOFTWARE}; as it was it is "
+                f"kept in {older}"
+            )
+        blocks = _block_doors(settings, source, elevation)
+        executor = opened.enter_context(_executor(settings, blocks))
         yield Office(
             settings=settings,
             job=job,
             doors=Doors(
-                source=source,
-                states=ZarrStateStore(work / "state"),
-                ledger=SqliteLedger(work / "ledger.sqlite", locks=work / "locks"),
+                blocks=blocks,
+                ledger=ledger,
                 register=register,
                 sink=FolderSink(
                     out, keep=settings.run.keep_runs, geopackage=pictures, views=views
                 ),
-                executor=InProcessExecutor(settings.run.workers),
+                executor=executor,
                 clock=clock or SystemClock(),
                 progress=progress,
-                elevation=elevation,
                 counties=counties_of(settings),
             ),
             notes=(*notes, *register.repairs),
             refused=refusals_of(register),
         )
+
+
+@contextlib.contextmanager
+def open_block_doors(settings: Settings) -> Iterator[BlockDoors]:
+    """
+    Open what a worker in another process may touch, and nothing else.
+
+    Parameters
+    ----------
+    settings : Settings
+        Those of the run. They hold no secret: a worker finds its own credentials where
+        they say, or in its environment.
+
+    Yields
+    ------
+    BlockDoors
+        Open until the context ends.
+
+    Raises
+    ------
+    SourceError
+        If the scenes cannot be opened as they are.
+    """
+    with open_source(settings) as source:
+        yield _block_doors(settings, source, elevation_of(settings, unheard))
+
+
+def lease_of(settings: Settings) -> Lease:
+    """
+    Find who may write the state of a district, on this machine.
+
+    Parameters
+    ----------
+    settings : Settings
+        Those of the run.
+
+    Returns
+    -------
+    Lease
+        In the work folder, which all workers must see.
+    """
+    locks = settings.path(settings.run.work) / "locks"
+    return Lease(locks / f"{settings.district.code}.lease")
+
+
+def _block_doors(
+    settings: Settings, source: SceneSource, elevation: Elevation | None
+) -> BlockDoors:
+    """Open what is worked on block by block."""
+    work = settings.path(settings.run.work)
+    return BlockDoors(
+        source=source,
+        states=SlotStateStore(work / "state"),
+        scratch=FolderScratch(work / "scratch"),
+        elevation=elevation,
+    )
+
+
+@contextlib.contextmanager
+def _executor(settings: Settings, blocks: BlockDoors) -> Iterator[Executor[BlockDoors]]:
+    """Choose who computes: the cluster that the settings name, or this process."""
+    dask = settings.dask
+    if dask.scheduler is None:
+        lease = lease_of(settings)
+        yield InProcessExecutor(settings.run.workers, blocks, lease=lease)
+        return
+    files = {"ca": dask.tls_ca, "cert": dask.tls_cert, "key": dask.tls_key}
+    with DaskExecutor(
+        dask.scheduler,
+        functools.partial(open_block_doors, settings),
+        functools.partial(lease_of, settings),
+        tls={name: str(settings.path(file)) for name, file in files.items() if file},
+    ) as executor:
+        yield executor
 
 
 def elevation_of(settings: Settings, report: Callable[[str], None]) -> Elevation | None:

@@ -13,7 +13,8 @@ from rsmonitor.io.deliver.folder import PlainFolderSink
 from rsmonitor.io.executors.inprocess import InProcessExecutor
 from rsmonitor.io.foundation.files import require_writable
 from rsmonitor.io.stores.memory import MemoryLedger, MemoryStateStore
-from rsmonitor.pipeline import Doors, Outcome, run
+from rsmonitor.io.stores.scratch import MemoryScratch
+from rsmonitor.pipeline import BlockDoors, Doors, Outcome, run
 from rsmonitor.pipeline.looks import day_of
 from rsmonitor.records.district import District
 from rsmonitor.records.parameters import HistoryParameters
@@ -67,15 +68,17 @@ def detect_once(
     with open_source(settings, notes.append) as source:
         job = job_of(settings)
         week = IsoWeek.of(newest_look(source))
+        blocks = BlockDoors(
+            source=source, states=MemoryStateStore(), scratch=MemoryScratch()
+        )
         outcome = run(
             job,
             Doors(
-                source=source,
-                states=MemoryStateStore(),
+                blocks=blocks,
                 ledger=MemoryLedger(),
                 register=register,
                 sink=PlainFolderSink(out, views=map_writer(source, job)),
-                executor=InProcessExecutor(settings.run.workers),
+                executor=InProcessExecutor(settings.run.workers, blocks),
                 clock=monday_morning(week),
                 progress=progress,
             ),

@@ -101,14 +101,14 @@ def pure_modules() -> list[str]:
 
 def test_records_and_stages_need_no_library_of_the_outside() -> None:
     # Of the polygoniser's rasterio, which works in memory, see pyproject.toml.
-    polygoniser = "rsmonitor.stages.outline"
+    polygonisers = [f"rsmonitor.stages.{n}" for n in ("tracing", "outline", "graded")]
     outside = "geopandas,pyogrio,fiona,sentinelhub,requests"
     run_python(
         IMPORT_WITHOUT,
         f"{outside},rasterio",
-        *(name for name in pure_modules() if name != polygoniser),
+        *(name for name in pure_modules() if name not in polygonisers),
     )
-    run_python(IMPORT_WITHOUT, outside, polygoniser)
+    run_python(IMPORT_WITHOUT, outside, *polygonisers)
 
 
 def test_the_check_of_imports_can_fail() -> None:

@@ -10,32 +10,31 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rsmonitor.errors import BusyError, OutputError
+from rsmonitor.errors import BusyError, OutputError, StoreError
 from rsmonitor.io.foundation.files import staged_folder, write_atomic
 from rsmonitor.io.stores.ledger import SqliteLedger
-from rsmonitor.io.stores.state import ZarrStateStore
-from rsmonitor.records.run import RunCommit, RunRecord
+from rsmonitor.io.stores.state import SlotStateStore
+from rsmonitor.records.run import RunCommit, RunRecord, SlotPointer
 from rsmonitor.records.week import IsoWeek
 
 KILLS = 20
 BLOCKS = ("r00000c00000", "r00000c00032", "r00032c00000")
 LINE = "0123456789abcdef"
 
-# Imports once, then forks a child for every line it reads: to import anew for each
-# of the kills would take most of the time.
-NURSERY = f"""
+RUNS = f"""
 import os, signal, sys, time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import numpy as np
 from rsmonitor.io.stores.ledger import SqliteLedger
-from rsmonitor.io.stores.state import ZarrStateStore
+from rsmonitor.io.stores.state import SlotStateStore
 from rsmonitor.records.acquisition import AcquisitionKey, Product
 from rsmonitor.records.event import EventDraft, EventKind
 from rsmonitor.records.run import RunCommit, RunRecord
@@ -46,7 +45,7 @@ line = {LINE!r}
 
 def runs_without_end(done):
     ledger = SqliteLedger(root / "ledger.sqlite", locks=root / "locks")
-    states = ZarrStateStore(root / "state")
+    states = SlotStateStore(root / "state")
     with ledger.lock("demo"):
         n = len(ledger.runs("demo"))
         while True:
@@ -84,12 +83,17 @@ def runs_without_end(done):
             ))
             os.write(done, b".")
 
-# all that a first use loads is loaded once; Zarr survives the fork
-warm = ZarrStateStore(root / "warm")
+# all that a first use loads is loaded once
+warm = SlotStateStore(root / "warm")
 warm.read(warm.write(
-    np.zeros((1, 2), np.uint16),
+    np.zeros((8, 32, 32), np.uint16),
     line=line, grid_id="31TCJ", block_id="b", kind="evidence", current=None,
 ))
+"""
+
+# Imports once, then forks a child for every line it reads: to import anew for each
+# of the kills would take most of the time.
+FORKS = """
 print("ready", flush=True)
 for order in sys.stdin:
     after, seconds = order.split()
@@ -112,9 +116,9 @@ for order in sys.stdin:
 
 
 @contextmanager
-def nursery(root: Path) -> Iterator[subprocess.Popen[str]]:
+def nursery(root: Path, program: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-c", NURSERY, str(root)],
+        [sys.executable, "-c", program + FORKS, str(root)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -131,7 +135,7 @@ def nursery(root: Path) -> Iterator[subprocess.Popen[str]]:
 def check_whole(root: Path) -> int:
     """Fail if anything is half done; count the runs that are there."""
     ledger = SqliteLedger(root / "ledger.sqlite", locks=root / "locks")
-    states = ZarrStateStore(root / "state")
+    states = SlotStateStore(root / "state")
     assert ledger.verify() == []
     runs = len(ledger.runs("demo"))
     assert [p.product_id for p in ledger.applied(LINE)] == [
@@ -149,7 +153,7 @@ def check_whole(root: Path) -> int:
 def test_kill_at_any_moment_leaves_whole_runs_only(tmp_path: Path) -> None:
     moments = random.Random(0)  # noqa: S311 - no secret
     counts = [0]
-    with nursery(tmp_path) as process:
+    with nursery(tmp_path, RUNS) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for n in range(KILLS):
@@ -162,6 +166,82 @@ def test_kill_at_any_moment_leaves_whole_runs_only(tmp_path: Path) -> None:
     assert len(set(counts)) > KILLS // 2
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+WRITES = f"""
+import os, signal, sys, time
+from pathlib import Path
+import numpy as np
+from rsmonitor.io.stores.state import SlotStateStore
+from rsmonitor.records.run import SlotPointer
+
+root = Path(sys.argv[1])
+place = dict(line={LINE!r}, grid_id="31TCJ", block_id={BLOCKS[0]!r}, kind="evidence")
+noise = np.random.default_rng(0).integers(0, 2**16, (8, 64, 64), np.uint16)
+
+def runs_without_end(done):
+    pwrite = os.pwrite
+
+    def in_small_pieces(descriptor, data, offset):
+        time.sleep(0.0005)
+        return pwrite(descriptor, data[:4096], offset)
+
+    os.pwrite = in_small_pieces
+    store = SlotStateStore(root)
+    ledger = os.open(root / "ledger", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    lines = os.pread(ledger, 2**20, 0).decode().splitlines()
+    truth = None
+    if lines:
+        slot, sha256 = lines[-1].split()
+        truth = SlotPointer(**place, slot=int(slot), sha256=sha256)
+    n = len(lines)
+    while True:
+        n += 1
+        truth = store.write(noise + np.uint16(n), **place, current=truth)
+        os.write(ledger, f"{{truth.slot}} {{truth.sha256}}\\n".encode())
+        os.write(done, b".")
+
+warm = SlotStateStore(root / "warm")
+warm.read(warm.write(noise, **place, current=None))
+"""
+
+
+def test_writer_that_is_killed_leaves_the_state_before_or_after(
+    tmp_path: Path,
+) -> None:
+    moments = random.Random(1)  # noqa: S311 - no secret
+    store, trial = SlotStateStore(tmp_path), SlotStateStore(tmp_path / "trial")
+    noise = np.random.default_rng(0).integers(0, 2**16, (8, 64, 64), np.uint16)
+    torn = 0
+    with nursery(tmp_path, WRITES) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(KILLS):
+            process.stdin.write(f"commit {moments.uniform(0, 0.05)}\n")
+            process.stdin.flush()
+            assert int(process.stdout.readline()) == -signal.SIGKILL
+            lines = (tmp_path / "ledger").read_text().splitlines()
+            slot, sha256 = lines[-1].split()
+            place = {"line": LINE, "grid_id": "31TCJ", "block_id": BLOCKS[0]}
+            truth = SlotPointer(**place, kind="evidence", slot=int(slot), sha256=sha256)
+            last = len(lines)
+            np.testing.assert_array_equal(store.read(truth), noise + np.uint16(last))
+            # the other slot: the state before, that of a run that was not committed,
+            # or neither, and then it is refused under both names
+            whole = 0
+            for n in (last - 1, last + 1):
+                state = noise + np.uint16(n)
+                made = trial.write(state, **place, kind="evidence", current=None)
+                other = replace(truth, slot=1 - truth.slot, sha256=made.sha256)
+                try:
+                    found = store.read(other)
+                except StoreError:
+                    continue
+                np.testing.assert_array_equal(found, state)
+                whole += 1
+            assert whole <= 1
+            torn += not whole
+    assert torn > 0, "no kill came in the middle of a write"
 
 
 HOLD = """
@@ -228,15 +308,35 @@ def run(n: int, location: str = "runs") -> RunCommit:
 
 
 def test_state_that_does_not_fit_leaves_the_old_one_readable(tmp_path: Path) -> None:
-    store = ZarrStateStore(tmp_path)
+    store = SlotStateStore(tmp_path)
     place = {"line": LINE, "grid_id": "31TCJ", "block_id": BLOCKS[0]}
     noise = np.random.default_rng(0).integers(0, 2**16, (8, 64, 64), np.uint16)
     truth = store.write(noise, **place, kind="evidence", current=None)
-    with largest_file(10_000), pytest.raises(OutputError, match="evidence/1"):
-        store.write(noise + 1, **place, kind="evidence", current=truth)
-    np.testing.assert_array_equal(store.read(truth), noise)
+    for _ in range(2):
+        with largest_file(10_000), pytest.raises(OutputError, match="evidence/1"):
+            store.write(noise + 1, **place, kind="evidence", current=truth)
+        np.testing.assert_array_equal(store.read(truth), noise)
     after = store.write(noise + 1, **place, kind="evidence", current=truth)
     np.testing.assert_array_equal(store.read(after), noise + 1)
+
+
+def test_full_disk_leaves_the_old_state_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SlotStateStore(tmp_path)
+    place = {"line": LINE, "grid_id": "31TCJ", "block_id": BLOCKS[0]}
+    noise = np.random.default_rng(0).integers(0, 2**16, (8, 64, 64), np.uint16)
+    truth = store.write(noise, **place, kind="evidence", current=None)
+    for call in ("pwrite", "fdatasync"):
+
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, full)
+            with pytest.raises(OutputError, match=r"No space left.*free space"):
+                store.write(noise + 1, **place, kind="evidence", current=truth)
+        np.testing.assert_array_equal(store.read(truth), noise)
 
 
 def test_commit_that_does_not_fit_leaves_the_old_ledger_readable(

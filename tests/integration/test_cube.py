@@ -32,6 +32,7 @@ from rsmonitor.io.sources.cube import CubeSource
 from rsmonitor.records.grid import Block
 from rsmonitor.records.rasters import SCENE, check
 from rsmonitor.stages.geodesy import grid_outline, pixel_size_m
+from rsmonitor.stages.reflectance import reflectance_of
 
 ROWS, COLS = 4, 6
 
@@ -63,6 +64,20 @@ def test_the_demo_is_read_on_the_grid_of_its_finest_bands(
     (choice,) = [note for note in notes if "finer" in note]
     assert choice.startswith("B03, B04, SCL: in two files; took the finer, ")
     assert "romania_10m.nc" in choice
+
+
+def test_numbers_of_the_demo_are_what_is_loaded(demo_cube: tuple[Path, Path]) -> None:
+    with CubeSource.open(demo_cube) as source:
+        (grid,) = source.grids()
+        product = source.find(grid, until=ALWAYS)[70]
+        for block in list(grid.blocks(37))[:4]:
+            scene = source.load(product, grid, block)
+            numbers_there = source.numbers(product, grid, block)
+            assert numbers_there.bands == source.bands
+            np.testing.assert_array_equal(
+                reflectance_of(numbers_there), scene["reflectance"]
+            )
+            np.testing.assert_array_equal(numbers_there.scl, scene["scl"])
 
 
 def test_coarse_bands_of_the_demo_keep_their_mean(

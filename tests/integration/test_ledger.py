@@ -625,8 +625,71 @@ def test_ledger_of_another_schema_version_is_refused(
     kept: SqliteLedger, use: Callable[[SqliteLedger], object]
 ) -> None:
     tamper(kept, "PRAGMA user_version = 1")
-    with pytest.raises(StoreError, match="schema version 1, this rsmonitor knows 2"):
+    with pytest.raises(StoreError, match="schema version 1, this rsmonitor knows 3"):
         use(kept)
+
+
+def to_schema_2(path: Path) -> None:
+    """Make of a ledger what the schema before was: two kinds of state, by name."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            """
+            ALTER TABLE slot RENAME TO newer;
+            CREATE TABLE slot (
+                line TEXT NOT NULL, grid_id TEXT NOT NULL, block_id TEXT NOT NULL,
+                kind TEXT NOT NULL CHECK (kind IN ('reference', 'evidence')),
+                slot INTEGER NOT NULL CHECK (slot IN (0, 1)),
+                sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+                run_id TEXT NOT NULL REFERENCES run (run_id),
+                PRIMARY KEY (line, grid_id, block_id, kind)
+            );
+            INSERT INTO slot SELECT * FROM newer;
+            DROP TABLE newer;
+            UPDATE meta SET value = '2' WHERE key = 'schema_version';
+            PRAGMA user_version = 2;
+            """
+        )
+
+
+def test_ledger_of_the_schema_before_is_upgraded_and_kept(tmp_path: Path) -> None:
+    ledger, path = on_disk(tmp_path), tmp_path / "ledger.sqlite"
+    ledger.commit(FULL)
+    before = (
+        list(ledger.events()),
+        ledger.runs("demo"),
+        ledger.applied(FULL.record.line),
+    )
+    to_schema_2(path)
+    with pytest.raises(StoreError, match="schema version 2"):
+        ledger.runs("demo")
+    copy = ledger.upgrade()
+    assert copy == tmp_path / "ledger.sqlite.schema2"
+    assert ledger.verify() == []
+    after = (
+        list(ledger.events()),
+        ledger.runs("demo"),
+        ledger.applied(FULL.record.line),
+    )
+    assert after == before
+    with closing(sqlite3.connect(copy)) as kept:
+        assert kept.execute("PRAGMA user_version").fetchone() == (2,)
+        assert kept.execute("SELECT count(*) FROM event").fetchone() == (
+            len(before[0]),
+        )
+    assert ledger.upgrade() is None, "nothing is left to do"
+
+
+def test_upgrade_that_fails_leaves_the_ledger_as_it_was(tmp_path: Path) -> None:
+    ledger, path = on_disk(tmp_path), tmp_path / "ledger.sqlite"
+    ledger.commit(FULL)
+    to_schema_2(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE slot_before (x)")
+        connection.commit()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="slot_before"):
+        ledger.upgrade()
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("use", ALL)

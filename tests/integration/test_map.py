@@ -240,6 +240,43 @@ def test_picture_of_another_grid_is_refused(tmp_path: Path, result: RunResult) -
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (1, 3), (2, 1), (1, 1)])
+def test_a_picture_of_every_so_many_pixels_of_a_large_grid_is_drawn(
+    shape: tuple[int, int], tmp_path: Path
+) -> None:
+    grid = dataclasses.replace(UTM, height=2 * MOST_PIXELS + 1, width=3 * MOST_PIXELS)
+    result = result_of(synthetic_evidence(grid, patches=3), grid=grid, licences=())
+    whole = draw(tmp_path / "whole.png", result, grid)
+    rgb = flat(grid).rgb[:: shape[0], :: shape[1]]
+    thin = dataclasses.replace(flat(grid), rgb=rgb)
+    path = tmp_path / "thin.png"
+    render_map(path, before=thin, after=thin, result=result, grid=grid)
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(np.asarray(image.convert("RGB")), whole)
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(MOST_PIXELS - 1, 1200), (1200, MOST_PIXELS - 1), (700, 1200), (1201, 1200)],
+)
+def test_a_picture_that_is_thinned_unevenly_or_too_much_is_refused(
+    height: int, width: int, tmp_path: Path
+) -> None:
+    grid = dataclasses.replace(UTM, height=1200, width=1200)
+    result = result_of(synthetic_evidence(grid, patches=1), grid=grid, licences=())
+    picture = dataclasses.replace(
+        flat(UTM), rgb=np.zeros((height, width, 3), dtype=np.uint8)
+    )
+    with pytest.raises(ContractError, match="thinned evenly"):
+        render_map(
+            tmp_path / "map.png",
+            before=picture,
+            after=picture,
+            result=result,
+            grid=grid,
+        )
+
+
 @pytest.mark.parametrize(
     "rgb",
     [

@@ -32,7 +32,7 @@ from rsmonitor.errors import (
 )
 from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.io.stores.memory import MemoryRegister, MemorySink
-from rsmonitor.io.stores.state import ZarrStateStore
+from rsmonitor.io.stores.state import SlotStateStore
 from rsmonitor.pipeline.looks import day_of
 from rsmonitor.pipeline.pictures import LOOKS as LOOKS_OF_PICTURE
 from rsmonitor.pipeline.pictures import before_and_after
@@ -371,7 +371,12 @@ def test_long_work_says_how_far_it_is() -> None:
     desk = Desk.new()
     desk.run(landscape().source(), week_of(LAST))
     last = {what: (done, total) for what, done, total in desk.progress.steps}
-    assert last == {"history": (31, 31), "looks": (29, 29)}
+    assert last == {
+        "history": (31, 31),
+        "reference": (4, 4),
+        "looks": (29, 29),
+        "blocks": (4, 4),
+    }
     assert len(desk.progress.steps) > 60
 
 
@@ -426,7 +431,7 @@ def test_doors_on_disk_give_what_doors_in_memory_give(tmp_path: Path) -> None:
     memory = Desk.new()
     disk = replace(
         Desk.new(),
-        states=ZarrStateStore(tmp_path / "state"),
+        states=SlotStateStore(tmp_path / "state"),
         ledger=SqliteLedger(tmp_path / "ledger.sqlite", locks=tmp_path / "locks"),
     )
     weeks = monitored_weeks(OPENED - 1, OPENED + 5)

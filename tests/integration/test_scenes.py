@@ -29,6 +29,7 @@ from rsmonitor.records.offer import Numbers, Offer, Radiometry, TileWindow
 from rsmonitor.records.rasters import Scl
 from rsmonitor.records.week import IsoWeek
 from rsmonitor.stages.geodesy import grid_outline
+from rsmonitor.stages.reflectance import reflectance_of
 from rsmonitor.stages.tile_cells import cells_of
 from rsmonitor.stages.tiling import tile_grid
 
@@ -390,6 +391,59 @@ def test_strips_of_a_split_tile_are_one_look_and_one_picture(
         merged = source.load(other, grid, whole(grid))
         np.testing.assert_array_equal(merged.reflectance, picture.reflectance)
         np.testing.assert_array_equal(merged.scl, picture.scl)
+
+
+@dataclass
+class Mixed(Strips):
+    """Strips of which one was made with an offset and the other without."""
+
+    def offers(self) -> list[Offer]:
+        return [
+            replace(one, radiometry=OFFSET if one.product_id[-1] == "1" else AS_SHIPPED)
+            for one in super().offers()
+        ]
+
+    def fetch(self, offer: Offer, window: TileWindow, bands: Sequence[str]) -> Numbers:
+        found = super().fetch(offer, window, bands)
+        if offer.product_id[-1] == "1":
+            for dn in (found.dn_10m, found.dn_20m):
+                dn[dn > 0] += 1000
+        return found
+
+
+def test_strips_are_merged_as_numbers_if_one_rule_converts_them(
+    tmp_path: Path,
+) -> None:
+    cube = forest(CORNER)
+    cube.fine[0, :, 3, 5] = 0
+    cube.coarse[1, :, 4, 6] = 65_535 - 1000  # saturated in the strip with an offset
+    loaded = {}
+    for kind, dtype in ((Strips, np.uint16), (Mixed, np.float32)):
+        source = source_of(kind(cube), tmp_path / kind.__name__)
+        product = source.find(CORNER, until=UNTIL)[0]
+        for block in (whole(CORNER), Block(row=9, col=7, height=15, width=30)):
+            numbers = source.numbers(product, CORNER, block)
+            assert numbers.fine.dtype == numbers.coarse.dtype == dtype
+            scene = source.load(product, CORNER, block)
+            order = [numbers.bands.index(band) for band in source.bands]
+            np.testing.assert_array_equal(
+                reflectance_of(numbers)[order], scene["reflectance"]
+            )
+            np.testing.assert_array_equal(numbers.scl, scene["scl"])
+        loaded[kind] = source.load(product, CORNER, whole(CORNER))["reflectance"]
+    # 0.2 - 0.1 and 0.1 are not the same to the last bit
+    np.testing.assert_allclose(loaded[Strips][:4], loaded[Mixed][:4], atol=1e-7)
+
+
+def test_cells_are_kept_in_half_the_memory(tmp_path: Path) -> None:
+    source = source_of(MemoryArchive(forest(CORNER)), tmp_path)
+    product = source.find(CORNER, until=UNTIL)[0]
+    numbers = source.numbers(product, CORNER, whole(CORNER))
+    assert numbers.fine_bands == ("B02", "B03", "B04", "B08")
+    assert numbers.coarse_bands == ("B8A", "B11")
+    assert numbers.fine.dtype == numbers.coarse.dtype == np.uint16
+    assert numbers.coarse.shape == (2, CORNER.height // 2 + 2, CORNER.width // 2 + 2)
+    assert (numbers.ratio, numbers.row, numbers.col) == (2, -2, -2)
 
 
 def test_a_scene_processed_again_is_the_same_look_and_another_product(

@@ -1,9 +1,9 @@
 """Both state stores obey the same laws; the one on disk trusts no disk."""
 
-import json
 import os
 import shutil
 import threading
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from rsmonitor.errors import ContractError, OutputError, StoreError
 from rsmonitor.interfaces import StateStore
 from rsmonitor.io.stores.memory import MemoryStateStore
-from rsmonitor.io.stores.state import ZarrStateStore
+from rsmonitor.io.stores.state import SlotStateStore
 from rsmonitor.records.run import SlotPointer, StateKind
 
 State = NDArray[np.uint16] | NDArray[np.int16]
@@ -31,7 +30,7 @@ OTHER_LINE = "fedcba9876543210"
 
 @pytest.fixture(params=["disk", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> StateStore:
-    return ZarrStateStore(tmp_path) if request.param == "disk" else MemoryStateStore()
+    return SlotStateStore(tmp_path) if request.param == "disk" else MemoryStateStore()
 
 
 def write(
@@ -61,7 +60,7 @@ def evidence(seed: int) -> NDArray[np.uint16]:
 @given(
     array=arrays(
         st.sampled_from(["<u2", ">u2", "<i2"]),
-        array_shapes(max_dims=4, min_side=0, max_side=5),
+        array_shapes(min_dims=3, max_dims=3, max_side=5),
     )
 )
 def test_what_is_written_is_what_is_read(store: StateStore, array: State) -> None:
@@ -201,18 +200,38 @@ def test_writing_from_several_threads_is_safe(store: StateStore) -> None:
         np.testing.assert_array_equal(store.read(pointer), evidence(n))
 
 
-def folder(root: Path, pointer: SlotPointer) -> Path:
+def file_of(root: Path, pointer: SlotPointer) -> Path:
     return root.joinpath(*pointer.place, str(pointer.slot))
 
 
-def test_slot_is_a_zarr_array_that_other_programs_read(tmp_path: Path) -> None:
-    pointer = write(ZarrStateStore(tmp_path), evidence(0))
-    where = tmp_path / LINE / "31TCJ" / "r00000c00000" / "evidence" / "0"
-    assert where == folder(tmp_path, pointer)
-    stored = zarr.open_array(where, mode="r")
-    assert stored.metadata.zarr_format == 3
-    assert stored.chunks == (8, 10, 10)
-    np.testing.assert_array_equal(stored[...], evidence(0))
+def test_part_is_read_into_memory_that_is_there(store: StateStore) -> None:
+    pointer = write(store, evidence(0))
+    out = np.zeros((4, 10, 10), np.uint16)
+    assert store.read(pointer, slice(0, 4), out=out) is out
+    np.testing.assert_array_equal(out, evidence(0)[:4])
+    np.testing.assert_array_equal(
+        store.read_window(pointer, slice(2, 5), slice(-3, None)),
+        evidence(0)[:, 2:5, -3:],
+    )
+
+
+def test_memory_that_does_not_fit_is_refused(store: StateStore) -> None:
+    pointer = write(store, evidence(0))
+    fitting = np.zeros((8, 10, 10), np.uint16)
+    locked = fitting.copy()
+    locked.flags.writeable = False
+    for out in (
+        fitting[:4],
+        fitting.view(np.int16),
+        np.asfortranarray(fitting),
+        locked,
+    ):
+        with pytest.raises(ContractError, match="out must be"):
+            store.read(pointer, out=out)
+    with pytest.raises(ContractError, match="steps of 1"):
+        store.read(pointer, slice(0, 8, 2))
+    with pytest.raises(ContractError, match="steps of 1"):
+        store.read_window(pointer, slice(None, None, -1), slice(None))
 
 
 def cut(path: Path) -> None:
@@ -221,7 +240,7 @@ def cut(path: Path) -> None:
 
 def flip_one_bit(path: Path) -> None:
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    data[len(data) // 8] ^= 1
     path.write_bytes(data)
 
 
@@ -233,105 +252,227 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-DAMAGE: list[Callable[[Path], None]] = [cut, flip_one_bit, fill_with_junk, empty]
+def make_folder_of(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
 
 
-@pytest.mark.parametrize("name", ["zarr.json", "c.0.0.0"])
-@pytest.mark.parametrize("damage", [*DAMAGE, Path.unlink])
+def link_elsewhere(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+def make_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def grow_without_end(path: Path) -> None:
+    os.truncate(path, 2**40)
+
+
+DAMAGE: list[Callable[[Path], None]] = [
+    cut,
+    flip_one_bit,
+    fill_with_junk,
+    empty,
+    make_folder_of,
+    link_elsewhere,
+    make_pipe,
+    grow_without_end,
+    Path.unlink,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_found_and_the_slot_is_named(
-    tmp_path: Path, name: str, damage: Callable[[Path], None]
+    tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    store = ZarrStateStore(tmp_path)
+    store = SlotStateStore(tmp_path)
     pointer = write(store, evidence(0))
-    where = folder(tmp_path, pointer)
-    before = {path.name: path.read_bytes() for path in where.iterdir()}
-    damage(where / name)
-    try:
-        read = store.read(pointer)
-    except StoreError as error:
-        assert str(where) in str(error)  # noqa: PT017
-        assert "backup" in str(error)  # noqa: PT017
-    else:
-        # a flipped bit in the header may lie where nothing depends on it
-        assert name == "zarr.json"
-        assert before["c.0.0.0"] == (where / "c.0.0.0").read_bytes()
-        np.testing.assert_array_equal(read, evidence(0))
+    where = file_of(tmp_path, pointer)
+    assert where == tmp_path / LINE / "31TCJ" / "r00000c00000" / "evidence" / "0"
+    damage(where)
+    reads: list[Callable[[], State]] = [
+        lambda: store.read(pointer),
+        lambda: store.read(pointer, slice(0, 4)),
+        lambda: store.read_window(pointer, slice(0, 5), slice(0, 5)),
+    ]
+    for read in reads:
+        with pytest.raises(StoreError) as caught:
+            read()
+        assert str(where) in str(caught.value)
+        assert "empty work folder" in str(caught.value)
 
 
-def test_state_without_any_change_yet_is_stored_too(tmp_path: Path) -> None:
-    # Zarr leaves out a chunk that holds its fill value only
-    store = ZarrStateStore(tmp_path)
-    nothing = np.zeros((8, 10, 10), np.uint16)
-    pointer = write(store, nothing, write(store, evidence(0)))
-    np.testing.assert_array_equal(store.read(pointer), nothing)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"shape": [8, 100_000, 100_000]},
-        {"shape": [2**40]},
-        {"data_type": "float64"},
-        {"shape": [8, -1, 10]},
-        {"codecs": [{"name": "bytes"}]},
-        {"zarr_format": 2},
-        {"node_type": "group"},
-    ],
-)
-def test_header_that_lies_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
-    store = ZarrStateStore(tmp_path)
-    pointer = write(store, evidence(0))
-    header = folder(tmp_path, pointer) / "zarr.json"
-    header.write_text(json.dumps(json.loads(header.read_text()) | changes))
-    with pytest.raises(StoreError, match="damaged"):
-        store.read(pointer)
+def test_state_of_earlier_builds_is_refused_by_name_and_written_over(
+    tmp_path: Path,
+) -> None:
+    store = SlotStateStore(tmp_path)
+    truth = write(store, evidence(0))
+    old = file_of(tmp_path, replace(truth, slot=1))
+    old.mkdir()
+    (old / "zarr.json").write_text("{}")
+    (old / "c.0.0.0").touch()
+    with pytest.raises(StoreError, match=r"earlier builds.*built anew from the scenes"):
+        store.read(replace(truth, slot=1))
+    new = write(store, evidence(1), truth)
+    np.testing.assert_array_equal(store.read(new), evidence(1))
 
 
 def test_slot_of_another_block_is_refused(tmp_path: Path) -> None:
-    store = ZarrStateStore(tmp_path)
+    store = SlotStateStore(tmp_path)
     pointer = write(store, evidence(0))
     other = write(store, evidence(1), block_id="r00000c00512")
-    shutil.rmtree(folder(tmp_path, pointer))
-    shutil.copytree(folder(tmp_path, other), folder(tmp_path, pointer))
+    shutil.copy(file_of(tmp_path, other), file_of(tmp_path, pointer))
     with pytest.raises(StoreError, match="digest"):
         store.read(pointer)
 
 
-@pytest.mark.parametrize("leftover", [True, False])
-def test_half_a_write_of_a_dead_run_is_swept_away(
-    tmp_path: Path, *, leftover: bool
+@pytest.mark.parametrize("leftover", [b"", b"rsmslot\n", b"x" * 100_000])
+def test_half_a_write_of_a_dead_run_is_written_over(
+    tmp_path: Path, leftover: bytes
 ) -> None:
-    store = ZarrStateStore(tmp_path)
+    store = SlotStateStore(tmp_path)
     truth = write(store, evidence(0))
-    idle = folder(tmp_path, replace(truth, slot=1))
-    idle.mkdir()
-    if leftover:
-        (idle / "zarr.json").write_text("{")
-        (idle / "c.9.9.9").touch()
+    idle = file_of(tmp_path, replace(truth, slot=1))
+    idle.write_bytes(leftover)
     pointer = write(store, evidence(1), truth)
     np.testing.assert_array_equal(store.read(pointer), evidence(1))
-    assert sorted(p.name for p in idle.iterdir()) == ["c.0.0.0", "zarr.json"]
+    assert idle.stat().st_size == file_of(tmp_path, truth).stat().st_size
+
+
+def test_slot_is_written_in_place(tmp_path: Path) -> None:
+    store = SlotStateStore(tmp_path)
+    first = write(store, evidence(0))
+    second = write(store, evidence(1), first)
+    before = file_of(tmp_path, first).stat()
+    third = write(store, evidence(2), second)
+    after = file_of(tmp_path, third).stat()
+    assert (third.slot, after.st_ino) == (first.slot, before.st_ino)
+    assert after.st_blocks == before.st_blocks
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    paths = []
+
+    def remembering(sync: Callable[[int], None]) -> Callable[[int], None]:
+        def remember(descriptor: int) -> None:
+            paths.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+            sync(descriptor)
+
+        return remember
+
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, remembering(getattr(os, name)))
+    return paths
 
 
 def test_everything_is_synced_before_the_pointer_is_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, synced: list[Path]
 ) -> None:
-    synced = []
-    fsync = os.fsync
-
-    def remember(descriptor: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", remember)
     root = tmp_path / "state"
-    where = folder(root, write(ZarrStateStore(root), evidence(0)))
-    needed = {where / "zarr.json", where / "c.0.0.0", where}
-    needed |= {p for p in where.parents if p.is_relative_to(tmp_path)}
+    store = SlotStateStore(root)
+    first = write(store, evidence(0))
+    where = file_of(root, first)
+    needed = {p for p in where.parents if p.is_relative_to(tmp_path)}
     assert needed <= set(synced)
+    # the name before the content: a file with content has a name that lasts
+    assert synced[-2:] == [where.parent, where]
+    second = write(store, evidence(1), first)
+    synced.clear()
+    write(store, evidence(2), second)
+    assert synced == [where]
+
+
+def test_name_that_a_dead_run_did_not_sync_is_synced(
+    tmp_path: Path, synced: list[Path]
+) -> None:
+    store = SlotStateStore(tmp_path)
+    where = file_of(tmp_path, write(store, evidence(0)))
+    where.write_bytes(b"")
+    synced.clear()
+    write(store, evidence(1))
+    assert synced == [where.parent, where]
 
 
 def test_state_under_a_file_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     with pytest.raises(OutputError, match="state"):
-        write(ZarrStateStore(tmp_path / "state"), evidence(0))
+        write(SlotStateStore(tmp_path / "state"), evidence(0))
+
+
+@pytest.mark.parametrize("make", [make_pipe, link_elsewhere])
+def test_what_is_no_file_is_not_written_to(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    store = SlotStateStore(tmp_path)
+    where = file_of(tmp_path, write(store, evidence(0)))
+    make(where)
+    with pytest.raises(OutputError, match="evidence/0 cannot be written"):
+        write(store, evidence(1))
+
+
+def test_many_states_need_no_more_memory_than_one(tmp_path: Path) -> None:
+    store = SlotStateStore(tmp_path)
+    array = np.random.default_rng(0).integers(0, 2**16, (4, 256, 256), np.uint16)
+    out = np.empty_like(array)
+
+    def look() -> None:
+        pointer = write(store, array)
+        store.read(pointer, out=out)
+        store.read_window(pointer, slice(0, 20), slice(0, 20))
+
+    look()
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            look()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < array.nbytes // 4
+
+
+def test_part_is_read_without_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SlotStateStore(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 2**16, (7, 512, 256), np.uint16)
+    pointer = write(store, noise)
+    sizes = []
+    preadv = os.preadv
+
+    def counting(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        sizes.append(sum(map(len, buffers)))
+        return preadv(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", counting)
+    header = 4096
+    store.read(pointer, slice(0, 4))
+    assert sum(sizes) == pytest.approx(noise[:4].nbytes, abs=2 * header)
+    sizes.clear()
+    # a group of this width has 128 rows
+    found = store.read_window(pointer, slice(130, 250), slice(3, 9))
+    np.testing.assert_array_equal(found, noise[:, 130:250, 3:9])
+    assert sum(sizes) == pytest.approx(noise.nbytes / 4, abs=2 * header)
+    sizes.clear()
+    store.read(pointer)
+    assert sum(sizes) >= file_of(tmp_path, pointer).stat().st_size
+
+
+def test_damage_elsewhere_does_not_keep_a_window_from_being_read(
+    tmp_path: Path,
+) -> None:
+    store = SlotStateStore(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 2**16, (4, 512, 256), np.uint16)
+    pointer = write(store, noise)
+    where = file_of(tmp_path, pointer)
+    data = bytearray(where.read_bytes())
+    data[3 * len(data) // 4] ^= 1
+    where.write_bytes(data)
+    top = store.read_window(pointer, slice(0, 128), slice(None))
+    np.testing.assert_array_equal(top, noise[:, :128])
+    with pytest.raises(StoreError, match=r"planes from 0, rows from 384"):
+        store.read_window(pointer, slice(300, 400), slice(0, 1))

@@ -134,6 +134,7 @@ def delays(
 
 def clear_looks() -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:
     """Say which pixels each scene of the demo shows, as the detector counts it."""
+    from rsmonitor.io.stores.scratch import MemoryScratch  # noqa: PLC0415
     from rsmonitor.pipeline.looks import Looks  # noqa: PLC0415 - slow to import
     from rsmonitor.records.grid import Block  # noqa: PLC0415
     from rsmonitor.wiring import demo_settings, open_source  # noqa: PLC0415
@@ -141,14 +142,14 @@ def clear_looks() -> tuple[NDArray[np.datetime64], NDArray[np.bool_]]:
     settings = demo_settings(Path("unused"))
     with open_source(settings) as source:
         (grid,) = source.grids()
-        reader = Looks(source, grid, settings.parameters)
+        reader = Looks(source, grid, settings.parameters, MemoryScratch())
         whole = Block(row=0, col=0, height=grid.height, width=grid.width)
         products = [
             p
             for p in source.find(grid, until=datetime(2100, 1, 1, tzinfo=UTC))
             if p.sensed_at.date() > settings.history.until
         ]
-        clear = [reader.sight(p, whole).clear for p in products]
+        clear = [np.isfinite(reader.seen(p, whole)[0]) for p in products]
     days = [np.datetime64(p.sensed_at.date(), "D") for p in products]
     return np.array(days), np.stack(clear)
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from pixels import fixed
 
+from rsmonitor.errors import ContractError
 from rsmonitor.stages.composite import median_composite, true_colour
+from rsmonitor.stages.fused.composite import median_of_looks, network
 
 
 def test_a_composite_is_the_median_that_numpy_takes_of_the_clear_looks() -> None:
@@ -63,3 +65,56 @@ def test_what_counts_as_white_sets_how_bright_the_image_is() -> None:
     grey = fixed([[[0.04]]], np.float32)
     for white, level in ((0.04, 255), (0.16, 127), (4.0, 25)):
         assert true_colour(grey, ("B04",), white)[0, 0].tolist() == [level] * 3
+
+
+def test_a_fused_composite_of_digital_numbers_is_the_one_of_their_reflectance() -> None:
+    looks = fixed([1100, 1500, 1201, 0, 65_535], np.uint16)[:, None, None, None]
+    looks = np.broadcast_to(looks, (5, 1, 1, 3))
+    clear = fixed([[1, 1, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0], [0, 1, 0]], np.bool_)
+    composite, n_clear = median_of_looks(looks, clear[:, None], add_offset=-1000)
+    one, other = np.float32(100) / np.float32(1e4), np.float32(201) / np.float32(1e4)
+    assert composite[0, 0, 0] == (one + other) / np.float32(2)
+    # of four looks that were called clear, one saturated: it counts as the brightest
+    assert composite[0, 0, 1] == (other + np.float32(500) / np.float32(1e4)) / 2
+    assert np.isnan(composite[0, 0, 2])
+    assert n_clear.tolist() == [[2, 4, 0]]
+    assert composite.dtype == np.float32
+    assert n_clear.dtype == np.uint16
+
+
+@pytest.mark.parametrize("count", range(1, 13))
+def test_a_network_brings_the_middle_to_the_middle_whatever_it_is_given(
+    count: int,
+) -> None:
+    # what sorts all zeros and ones sorts everything, and so for each single place
+    values = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
+    ordered = np.sort(values, axis=1)
+    for first, second in network(count):
+        assert first < second
+        pair = np.sort(values[:, [first, second]], axis=1)
+        values[:, [first, second]] = pair
+    middle = slice(max(0, (count - 1) // 2 - 1), count // 2 + 1)
+    np.testing.assert_array_equal(values[:, middle], ordered[:, middle])
+
+
+def test_a_network_leaves_out_what_does_not_lead_to_the_middle() -> None:
+    assert [len(network(count)) for count in (1, 2, 3, 4)] == [0, 1, 3, 5]
+    assert len(network(24)) < 120
+
+
+@pytest.mark.parametrize(
+    ("looks", "clear", "dtype"),
+    [
+        ((0, 1, 2, 2), (0, 2, 2), np.uint16),
+        ((2, 0, 2, 2), (2, 2, 2), np.uint16),
+        ((2, 1, 2, 2), (2, 2, 3), np.float32),
+        ((2, 1, 2, 2), (1, 2, 2), np.float32),
+        ((2, 2, 2), (2, 2), np.float32),
+        ((2, 1, 2, 2), (2, 2, 2), np.float64),
+    ],
+)
+def test_what_is_no_stack_of_looks_is_refused(
+    looks: tuple[int, ...], clear: tuple[int, ...], dtype: type
+) -> None:
+    with pytest.raises(ContractError, match="looks"):
+        median_of_looks(np.ones(looks, dtype), np.ones(clear, np.bool_))

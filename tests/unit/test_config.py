@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsmonitor.config import (
+    DaskSettings,
     LicenceSettings,
     Settings,
     SourceSettings,
@@ -116,6 +117,10 @@ ELSEWHERE = {
     "run.block_size": "64",
     "run.workers": "2",
     "run.keep_runs": "3",
+    "dask.scheduler": '"tls://10.0.0.1:8786"',
+    "dask.tls_ca": '"ca.pem"',
+    "dask.tls_cert": '"cert.pem"',
+    "dask.tls_key": '"key.pem"',
 }
 """Another value for every key that only says where and how."""
 
@@ -217,6 +222,16 @@ def test_a_register_is_named_or_left_out_and_never_empty(write: Write) -> None:
     assert read_settings(write()).licences.register is None
     said = refusal(write({"licences.register": '" "'}))
     assert said.startswith("[licences] licences.register is empty")
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    ["tcp://node-1.office:8786", "tcp://127.0.0.1:1", "tls://[fe80::1]:65535"],
+)
+def test_a_cluster_is_one_line(write: Write, scheduler: str) -> None:
+    settings = read_settings(write({"dask.scheduler": f'"{scheduler}"'}))
+    assert settings.dask == DaskSettings(scheduler=scheduler)
+    assert read_settings(write()).dask.scheduler is None
 
 
 # -------------------------------------------------------------------------- the digest
@@ -362,6 +377,13 @@ def test_a_value_of_another_kind_is_refused_with_key_and_value(
         ("run.workers", "0", "run", "run.workers must be at least 1, got 0"),
         ("run.block_size", "-1", "run", "run.block_size must be at least 1, got -1"),
         ("run.keep_runs", "0", "run", "run.keep_runs must be at least 1, got 0"),
+        ("dask.scheduler", '""', "dask", "must be tcp://host:port or tls://host:port"),
+        ("dask.scheduler", '"host:8786"', "dask", "got 'host:8786'"),
+        ("dask.scheduler", '"tcp://host"', "dask", "got 'tcp://host'"),
+        ("dask.scheduler", '"tcp://host:0"', "dask", "got 'tcp://host:0'"),
+        ("dask.scheduler", '"tcp://host:65536"', "dask", "got 'tcp://host:65536'"),
+        ("dask.scheduler", '"http://host:80"', "dask", "got 'http://host:80'"),
+        ("dask.scheduler", '"tcp://h:1/x"', "dask", "got 'tcp://h:1/x'"),
     ],
 )
 def test_a_value_that_breaks_its_own_rule_is_refused_with_table_and_rule(
@@ -370,6 +392,33 @@ def test_a_value_that_breaks_its_own_rule_is_refused_with_table_and_rule(
     said = refusal(write({key: value}))
     assert said.startswith(f"[{table}] ")
     assert rule in said
+
+
+def test_a_password_in_the_address_of_a_cluster_is_refused_and_not_told(
+    write: Write,
+) -> None:
+    said = refusal(write({"dask.scheduler": '"tcp://me:hunter2@host:8786"'}))
+    assert "hunter2" not in said
+    assert "without user" in said
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        (
+            {"dask.scheduler": '"tcp://h:1"', "dask.tls_ca": '"ca.pem"'},
+            "dask.tls_ca would not be used: dask.scheduler tcp://h:1 is not encrypted",
+        ),
+        (
+            {"dask.scheduler": '"tls://h:1"', "dask.tls_ca": '"ca.pem"'},
+            "dask.tls_cert, dask.tls_key is missing",
+        ),
+    ],
+)
+def test_keys_of_a_cluster_that_do_not_go_together_are_refused(
+    write: Write, values: dict[str, str], rule: str
+) -> None:
+    assert refusal(write(values)).startswith(f"[dask] {rule}")
 
 
 @pytest.mark.parametrize(

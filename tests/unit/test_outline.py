@@ -17,7 +17,8 @@ from rsmonitor.records.disturbance import Disturbance
 from rsmonitor.records.grid import Grid
 from rsmonitor.records.parameters import OutlineParameters
 from rsmonitor.records.rasters import Tier
-from rsmonitor.stages.outline import EPOCH, label_objects, outline, polygons
+from rsmonitor.stages.outline import EPOCH, label_objects, outline
+from rsmonitor.stages.tracing import polygons
 
 SEEN = DAY + 10
 PIXEL = 2.0**-13

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from rsmonitor.stages.reflectance import scaled_reflectance, to_reflectance
+from rsmonitor.records.scene import SceneNumbers
+from rsmonitor.stages.reflectance import (
+    as_numbers,
+    reflectance_of,
+    scaled_reflectance,
+    to_reflectance,
+)
 
 EVERY_DN = np.arange(65_536, dtype=np.uint16)
 
@@ -81,3 +87,58 @@ def test_the_stored_numbers_are_not_touched() -> None:
     scaled_reflectance(stored, scale_factor=1e-4, add_offset=-0.1, fill_values=[100])
     to_reflectance(stored, add_offset=-1000)
     assert stored.tolist() == [0, 100]
+
+
+# ------------------------------------------------------------------ stored numbers
+
+
+def numbers(
+    coarse: list[list[int]], shape: tuple[int, int], *, row: int = 0, col: int = 0
+) -> SceneNumbers:
+    return SceneNumbers(
+        fine_bands=("B04",),
+        coarse_bands=("B11",),
+        fine=np.arange(1000, 1000 + shape[0] * shape[1], dtype=np.uint16).reshape(
+            1, *shape
+        ),
+        coarse=np.array([coarse], dtype=np.uint16),
+        ratio=2,
+        row=row,
+        col=col,
+        scl=np.zeros(shape, dtype=np.uint8),
+        add_offset=-1000,
+    )
+
+
+def test_coarse_bands_are_interpolated_after_they_are_reflectance() -> None:
+    found = reflectance_of(numbers([[1000, 2000]], (2, 4)))
+    np.testing.assert_array_equal(
+        found[0], to_reflectance(numbers([[1, 1]], (2, 4)).fine[0], add_offset=-1000)
+    )
+    np.testing.assert_allclose(found[1], [[0, 0.025, 0.075, 0.1]] * 2, rtol=1e-6)
+
+
+def test_a_window_may_begin_within_a_coarse_pixel() -> None:
+    coarse = [[1000, 2000, 3000], [1400, 1200, 7000]]
+    whole = reflectance_of(numbers(coarse, (4, 6)))
+    part = reflectance_of(numbers(coarse, (3, 3), row=-1, col=-3))
+    np.testing.assert_array_equal(part[1], whole[1, 1:, 3:])
+
+
+@pytest.mark.parametrize("gap", [0, 65_535])
+def test_a_coarse_pixel_without_measurement_is_nan_and_nothing_to_its_neighbours(
+    gap: int,
+) -> None:
+    found = reflectance_of(numbers([[2000, gap, 4000]], (2, 6)))[1]
+    assert np.isnan(found[:, 2:4]).all()
+    np.testing.assert_allclose(found[:, [0, 1]], 0.1, rtol=1e-6)
+    np.testing.assert_allclose(found[:, [4, 5]], 0.3, rtol=1e-6)
+
+
+def test_reflectance_on_the_pixels_of_the_window_is_itself() -> None:
+    reflectance = np.array([[[0.1, np.nan, -0.02]]], dtype=np.float32)
+    scl = np.array([[4, 0, 5]], dtype=np.uint8)
+    stored = as_numbers(reflectance, scl, ["B8A"])
+    assert stored.bands == ("B8A",)
+    np.testing.assert_array_equal(reflectance_of(stored), reflectance)
+    np.testing.assert_array_equal(stored.scl, scl)

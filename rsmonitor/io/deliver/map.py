@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsmonitor.errors import ContractError, OutputError
+from rsmonitor.io.deliver.shades import MOST_PIXELS
 from rsmonitor.io.deliver.typeface import find_typeface
 from rsmonitor.io.foundation.files import write_atomic
 from rsmonitor.records.grid import Grid
@@ -28,7 +29,8 @@ class Picture:
     """A composite as people see it, and the days that it is made of."""
 
     rgb: NDArray[np.uint8]
-    """Colours, shape (y, x, 3), on the grid's pixels; white where nothing was seen."""
+    """Colours, shape (y, x, 3), on the grid's pixels, or on every so many rows and
+    columns of a large grid; white where nothing was seen."""
 
     first_day: date
     """First day of the looks in it."""
@@ -75,7 +77,8 @@ def render_map(
     Raises
     ------
     ContractError
-        If a picture has another shape than the grid, or the run has no such grid.
+        If a picture has another shape than the grid and is not thinned evenly, or the
+        run has no such grid.
     OutputError
         If matplotlib or the typeface is missing (the message says which command
         brings them), or the file cannot be written.
@@ -83,10 +86,11 @@ def render_map(
     if grid.grid_id not in result.evidence:
         raise ContractError(f"the run has no evidence on grid {grid.grid_id}")
     for name, picture in (("before", before), ("after", after)):
-        if picture.rgb.shape[:2] != grid.shape:
+        if not all(map(_shows, picture.rgb.shape, grid.shape)):
             raise ContractError(
-                f"{name} must have the shape {grid.shape} of grid {grid.grid_id}, "
-                f"got {picture.rgb.shape[:2]}"
+                f"{name} must have the shape {grid.shape} of grid {grid.grid_id}, or "
+                f"be thinned evenly to {MOST_PIXELS} a side or more; got "
+                f"{picture.rgb.shape[:2]}"
             )
     typeface = find_typeface()
     # after the typeface, which says what to do where matplotlib is missing
@@ -102,3 +106,11 @@ def render_map(
                 f"{path}: the typeface lacks a character: {warning}"
             ) from warning
     write_atomic(path, data)
+
+
+def _shows(shown: int, side: int) -> bool:
+    """Tell whether a picture shows every so many pixels of a side, and enough."""
+    if not min(side, MOST_PIXELS) <= shown <= side:
+        return False
+    step = -(-side // shown)
+    return shown == -(-side // step)

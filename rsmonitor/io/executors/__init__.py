@@ -1,1 +1,1 @@
-"""Who does the work: an in-process pool now, a cluster later."""
+"""Who does the work: this process, or a Dask cluster."""

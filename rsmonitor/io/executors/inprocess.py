@@ -5,12 +5,14 @@ and arrays need not be copied.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from rsmonitor.errors import ContractError
+from rsmonitor.io.executors.lease import Lease
 
+_D = TypeVar("_D")
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -18,13 +20,18 @@ _AHEAD: Final = 2
 """Tasks handed out per worker: results wait in memory until their turn comes."""
 
 
-class InProcessExecutor:
+class InProcessExecutor(Generic[_D]):
     """Workers of this process; satisfies `rsmonitor.interfaces.Executor`.
 
     Parameters
     ----------
-    workers : int, default 1
+    workers : int
         Threads; with 1 everything happens in the caller's own.
+    doors : object
+        What every step is handed; used by several threads at once.
+    lease : Lease, optional
+        Taken from a cluster that once worked here, so that none of its tasks that was
+        forgotten writes beside these.
 
     Raises
     ------
@@ -32,14 +39,18 @@ class InProcessExecutor:
         If there is no worker.
     """
 
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: int, doors: _D, *, lease: Lease | None = None) -> None:
         if workers < 1:
             raise ContractError(f"workers must be at least 1, got {workers}")
         self._workers = workers
+        self._doors = doors
+        self._lease = lease
 
-    def map(self, function: Callable[[_T], _R], tasks: Sequence[_T]) -> Iterator[_R]:
+    def map(
+        self, step: Callable[[_D, _T], _R], tasks: Sequence[_T]
+    ) -> Generator[_R, None, None]:
         """
-        Apply a function to every task.
+        Do a step for every task.
 
         Tasks are started as results are taken, at most two for each worker ahead.
         After an error or an interrupt no task is started; those that run are waited
@@ -48,8 +59,8 @@ class InProcessExecutor:
 
         Parameters
         ----------
-        function : callable
-            Takes one task; called from several threads at once.
+        step : callable
+            Takes the doors and one task; called from several threads at once.
         tasks : sequence
             What to do.
 
@@ -61,16 +72,20 @@ class InProcessExecutor:
         Raises
         ------
         Exception
-            What `function` raised first.
+            What `step` raised first.
+        BusyError
+            If a cluster that once worked here has not ended its tasks.
 
         Examples
         --------
-        >>> list(InProcessExecutor(workers=2).map(abs, [-3, 2, -1]))
-        [3, 2, 1]
+        >>> list(InProcessExecutor(2, 10).map(pow, [3, 2, 1]))
+        [1000, 100, 10]
         """
+        if self._lease is not None:
+            self._lease.revoke()
         if self._workers == 1:
             for task in tasks:
-                yield function(task)
+                yield step(self._doors, task)
             return
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="rsmonitor")
         waiting: deque[Future[_R]] = deque()
@@ -82,7 +97,7 @@ class InProcessExecutor:
                         following = next(rest)
                     except StopIteration:
                         break
-                    waiting.append(pool.submit(function, following))
+                    waiting.append(pool.submit(step, self._doors, following))
                 if not waiting:
                     return
                 _wait_for_first(waiting)

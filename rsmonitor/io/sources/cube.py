@@ -25,6 +25,8 @@ from rsmonitor.io.sources.cube_windows import StoredValues
 from rsmonitor.records.acquisition import PLATFORM, AcquisitionKey, Product
 from rsmonitor.records.grid import Block, Grid
 from rsmonitor.records.rasters import SCENE, check
+from rsmonitor.records.scene import SceneNumbers
+from rsmonitor.stages.reflectance import as_numbers
 
 NAME: Final = "cube"
 
@@ -261,6 +263,40 @@ class CubeSource:
                 coords={"band": list(self._bands)},
             ),
             SCENE,
+        )
+
+    def numbers(self, product: Product, grid: Grid, block: Block) -> SceneNumbers:
+        """
+        Read one block of one scene as kernels take it: the reflectance of `load`.
+
+        Files of a cube may each have a scale, fill values and a sampling of their own,
+        so nothing is left to be converted later.
+
+        Parameters
+        ----------
+        product : Product
+            One that `find` gave.
+        grid : Grid
+            The grid of `grids`.
+        block : Block
+            Inside the grid.
+
+        Returns
+        -------
+        SceneNumbers
+            float32, all bands on the pixels of the block, in the order of `bands`.
+
+        Raises
+        ------
+        ContractError
+            If product, grid or block are not of this cube, or it is closed.
+        SourceError
+            If the file is damaged there, or holds numbers that cannot be reflectance
+            or class.
+        """
+        scene = self.load(product, grid, block)
+        return as_numbers(
+            scene["reflectance"].to_numpy(), scene["scl"].to_numpy(), self._bands
         )
 
     def _reflectance(

@@ -3,6 +3,7 @@
 Whatever cannot be used is named with its reason, and the rest is used.
 """
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsmonitor.errors import ContractError, SourceError, SourceUnreachableError
+from rsmonitor.io.sources.cog_layout import CogLayout, layout_of
+from rsmonitor.io.sources.cog_tiles import CogTiles
 from rsmonitor.io.sources.folder_product import (
     SCL,
     FolderProduct,
@@ -52,7 +55,11 @@ class FolderArchive:
         self._told: set[str] = set()
         self._known: dict[Path, tuple[tuple[int, int], FolderProduct]] = {}
         self._products: dict[tuple[str, datetime | None], FolderProduct] = {}
-        self._whole: set[tuple[str, tuple[int, int]]] = set()
+        self._whole: set[tuple[str, tuple[int, ...]]] = set()
+        self._layouts: dict[
+            tuple[Path, str], tuple[FolderProduct, CogLayout | None]
+        ] = {}
+        self._tiles = CogTiles()
         self._guard = threading.Lock()
 
     @property
@@ -163,6 +170,124 @@ class FolderArchive:
             dn_20m=dn_20m,
             scl=self._read(product, SCL, window, 20, "uint8"),
         )
+
+    def stamp(self, offer: Offer, bands: Sequence[str]) -> str | None:
+        """
+        Give what changes when the files of a product do, if they are read in place.
+
+        That are deflated GeoTIFFs with tiles inside, in a folder. The others are
+        converted once and kept: JPEG 2000 costs too much to be decoded again, and a
+        zip must be read from its start.
+
+        Parameters
+        ----------
+        offer : Offer
+            From `search`.
+        bands : sequence of str
+            Which bands, beside `SCL`.
+
+        Returns
+        -------
+        str or None
+            None if a file of them is of another kind, or cannot be used: `fetch` says
+            why.
+        """
+        try:
+            product = self._product(offer)
+            layouts = [self._layout(product, band) for band in (*bands, SCL)]
+        except (SourceError, OSError):
+            return None
+        stamps = [layout.stamp for layout in layouts if layout is not None]
+        if len(stamps) < len(layouts):
+            return None
+        return hashlib.sha256(repr(stamps).encode()).hexdigest()
+
+    def read(
+        self,
+        offer: Offer,
+        band: str,
+        row: int,
+        col: int,
+        pixels: NDArray[Any],
+        *,
+        in_turn: bool = True,
+    ) -> None:
+        """
+        Read pixels of a product that is read in place.
+
+        Each file whose length or checksum is listed is first read to its end once;
+        the tiles inside bear checksums of their own.
+
+        Parameters
+        ----------
+        offer : Offer
+            One that has a `stamp`.
+        band : str
+            Band or `SCL`.
+        row, col : int
+            Pixel of the MGRS tile, at the sampling of the band, that comes first.
+        pixels : ndarray, shape (y, x)
+            Is written to: uint16, or uint8 for `SCL`; 0 where the file has no pixels.
+        in_turn : bool, default True
+            False for a window from anywhere, before others are read row by row.
+
+        Raises
+        ------
+        SourceError
+            If the file is damaged there, or has changed since it was looked at; the
+            message names product, band and file.
+        ContractError
+            If the product has no `stamp`.
+        """
+        product = self._product(offer)
+        try:
+            layout = self._layout(product, band)
+            if layout is None:
+                raise ContractError(f"{version_id(offer)}, {band}: it has no stamp")
+            self._require_whole(product, band, layout)
+            self._tiles.read(layout, row, col, pixels, in_turn=in_turn)
+        except OSError as error:
+            raise SourceError(
+                f"{version_id(product.offer)}, {band}: {product.container.path}/"
+                f"{product.members[band]} cannot be read: {error.strerror}"
+            ) from error
+        except SourceError as error:
+            raise SourceError(
+                f"{version_id(product.offer)}, {band}: {error}"
+            ) from error
+
+    def _layout(self, product: FolderProduct, band: str) -> CogLayout | None:
+        """Look at a file once, as long as the folder was not found changed."""
+        place = (product.container.path, band)
+        with self._guard:
+            known = self._layouts.get(place)
+        # a product that was opened anew is another object
+        if known is not None and known[0] is product:
+            return known[1]
+        layout: CogLayout | None = None
+        if isinstance(product.container, FolderContainer) and band in product.members:
+            pixel_m = 10 if band in BANDS_10M else 20
+            layout = layout_of(
+                product.container.address(product.members[band]),
+                tile_grid(product.offer.mgrs_tile),
+                pixel_m=pixel_m,
+                dtype="uint8" if band == SCL else "uint16",
+                shape=product.shapes.get(pixel_m),
+            )
+        with self._guard:
+            self._layouts[place] = (product, layout)
+        return layout
+
+    def _require_whole(
+        self, product: FolderProduct, band: str, layout: CogLayout
+    ) -> None:
+        """Hold a file against what is listed of it, once."""
+        if product.members[band] not in product.listed:
+            return
+        seen = (layout.path, layout.stamp)
+        if seen not in self._whole:
+            product.require_whole(band)
+            self._whole.add(seen)
 
     def _read(
         self,

@@ -19,12 +19,14 @@ from rsmonitor.records.offer import PIXELS_10M, TileWindow
 _DRIVERS: Final = {".jp2": "JP2OpenJPEG", ".tif": "GTiff", ".tiff": "GTiff"}
 """What may open a file, by its ending: no other driver looks at it."""
 
-_ENVIRONMENT: Final = {
+ENVIRONMENT: Final = {
     "GDAL_NUM_THREADS": "1",
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_PAM_ENABLED": "NO",
     "GTIFF_IGNORE_READ_ERRORS": "NO",
 }
+"""Options of GDAL under which damage is an error, and no other file is opened."""
+
 _TOLERANCE: Final = 0.001
 
 
@@ -74,10 +76,10 @@ def read_window(
     values = np.zeros((height, width), dtype=dtype)
     try:
         with (
-            rasterio.Env(**_ENVIRONMENT),
+            rasterio.Env(**ENVIRONMENT),
             rasterio.open(address, driver=_DRIVERS[ending], sharing=False) as file,
         ):
-            top, left = _place(file, address, tile, pixel_m, dtype, shape)
+            top, left = place_in_tile(file, address, tile, pixel_m, dtype, shape)
             _fill(
                 file,
                 values,
@@ -93,7 +95,7 @@ def read_window(
     return values
 
 
-def _place(
+def place_in_tile(
     file: Any,  # noqa: ANN401 - rasterio has no types
     address: str,
     tile: Grid,
@@ -101,7 +103,34 @@ def _place(
     dtype: str,
     shape: tuple[int, int] | None,
 ) -> tuple[int, int]:
-    """Find the first row and column of a file in its tile."""
+    """
+    Find the first row and column of a file in its tile.
+
+    Parameters
+    ----------
+    file : rasterio.DatasetReader
+        The open file.
+    address : str
+        Its name, for messages.
+    tile : Grid
+        The 10 m grid of the tile.
+    pixel_m : int
+        10 or 20: the sampling that the file must have.
+    dtype : str
+        ``uint16`` or ``uint8``.
+    shape : tuple of int or None
+        Rows and columns that it must have; None if any.
+
+    Returns
+    -------
+    row, col : int
+        Of the tile, at the sampling of the file.
+
+    Raises
+    ------
+    SourceError
+        If it is of another kind, or does not lie on the tile's pixels.
+    """
     size = PIXELS_10M * 10 // pixel_m
     epsg = None if file.crs is None else file.crs.to_epsg()
     if file.count != 1 or file.dtypes[0] != dtype:

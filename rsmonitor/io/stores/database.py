@@ -9,15 +9,19 @@ and undo a commit, and the slots it pointed at may have been written over since.
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from rsmonitor.errors import BusyError, OutputError, RsmonitorError, StoreError
-from rsmonitor.io.foundation.files import lock_file, make_folder, rename_durably
+from rsmonitor.io.foundation.files import (
+    lock_file,
+    make_folder,
+    rename_durably,
+)
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Raised when a table or the JSON form of a stored record changes."""
 
 APPLICATION_ID: Final = 0x72736D6C
@@ -63,7 +67,7 @@ CREATE TABLE slot (
     line TEXT NOT NULL,
     grid_id TEXT NOT NULL,
     block_id TEXT NOT NULL,
-    kind TEXT NOT NULL CHECK (kind IN ('reference', 'evidence')),
+    kind TEXT NOT NULL,
     slot INTEGER NOT NULL CHECK (slot IN (0, 1)),
     sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
     run_id TEXT NOT NULL REFERENCES run (run_id),
@@ -124,6 +128,27 @@ CREATE TRIGGER alert_version_fixed BEFORE UPDATE ON alert_version
 BEGIN SELECT RAISE(ABORT, 'what an alert said is never changed'); END;
 """
 
+_MIGRATIONS: Final = {
+    # checkpoints are a kind of state too; which kinds there are is not the table's
+    # business
+    2: """
+ALTER TABLE slot RENAME TO slot_before;
+CREATE TABLE slot (
+    line TEXT NOT NULL,
+    grid_id TEXT NOT NULL,
+    block_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    slot INTEGER NOT NULL CHECK (slot IN (0, 1)),
+    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
+    run_id TEXT NOT NULL REFERENCES run (run_id),
+    PRIMARY KEY (line, grid_id, block_id, kind)
+);
+INSERT INTO slot SELECT * FROM slot_before;
+DROP TABLE slot_before;
+""",
+}
+"""SQL that brings a file of one schema version to the next."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
@@ -141,12 +166,16 @@ class Layout:
     schema: str
     """SQL that makes the tables, ``meta`` among them, and leaves a transaction open."""
 
+    migrations: Mapping[int, str] = field(default_factory=dict)
+    """SQL that brings a file of one version to the next, by the version before."""
+
 
 LEDGER: Final = Layout(
     what="ledger",
     application_id=APPLICATION_ID,
     schema_version=SCHEMA_VERSION,
     schema=_SCHEMA,
+    migrations=_MIGRATIONS,
 )
 """The ledger of runs."""
 
@@ -273,6 +302,69 @@ def create(path: Path, *, turn: Path, layout: Layout = LEDGER) -> None:
         rename_durably(draft, path)
 
 
+def upgrade(path: Path, *, turn: Path, layout: Layout = LEDGER) -> Path | None:
+    """
+    Bring an older file to the schema of today; the file as it was is kept beside it.
+
+    Parameters
+    ----------
+    path : Path
+        The file; nothing is done if there is none, or if it is of today already.
+    turn : Path
+        Lock file: two processes may both find an older one.
+    layout : Layout, default LEDGER
+        What it must become.
+
+    Returns
+    -------
+    Path or None
+        The copy of the file as it was, ``<name>.schema2``; None if nothing was done.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged, or of a version that nothing leads on from.
+    OutputError
+        If it cannot be written.
+    """
+    if not path.exists():
+        return None
+    with _connected(path, "rw", layout) as connection:
+        version = _version(path, connection, layout)
+    if version not in layout.migrations:
+        return None
+    make_folder(turn.parent)
+    with (
+        lock_file(turn, what=f"upgrade of {path}", wait=True),
+        _connected(path, "rw", layout) as connection,
+    ):
+        connection.execute("PRAGMA synchronous = EXTRA")
+        # nobody writes between the copy and the change
+        connection.execute("BEGIN IMMEDIATE")
+        version = _version(path, connection, layout)
+        if version not in layout.migrations:
+            connection.execute("ROLLBACK")
+            return None
+        kept = path.with_name(f"{path.name}.schema{version}")
+        try:
+            _copy(path, kept, layout)
+            while version in layout.migrations:
+                for statement in _statements(layout.migrations[version]):
+                    connection.execute(statement)
+                version += 1
+            connection.execute(f"PRAGMA user_version = {version}")
+            connection.execute(
+                "UPDATE meta SET value = ? WHERE key = 'schema_version'",
+                (str(version),),
+            )
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+    return kept
+
+
 @contextlib.contextmanager
 def _connected(path: Path, mode: str, layout: Layout) -> Iterator[sqlite3.Connection]:
     """Open the file and close it; explain what SQLite says in between."""
@@ -302,6 +394,16 @@ def _require_version(
     path: Path, connection: sqlite3.Connection, layout: Layout
 ) -> None:
     """Refuse a file that is something else, or of another schema version."""
+    version = _version(path, connection, layout)
+    if version != layout.schema_version:
+        raise StoreError(
+            f"{path} has schema version {version}, this rsmonitor knows "
+            f"{layout.schema_version}; use the rsmonitor that wrote it"
+        )
+
+
+def _version(path: Path, connection: sqlite3.Connection, layout: Layout) -> int:
+    """Give the schema version of a file; refuse one that is something else."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != layout.application_id:
@@ -309,11 +411,31 @@ def _require_version(
             f"{path} is not a {layout.what} of rsmonitor; restore it from a backup or "
             "move it away"
         )
-    if version != layout.schema_version:
-        raise StoreError(
-            f"{path} has schema version {version}, this rsmonitor knows "
-            f"{layout.schema_version}; use the rsmonitor that wrote it"
-        )
+    return int(version)
+
+
+def _copy(path: Path, target: Path, layout: Layout) -> None:
+    """Copy a database that others only read; a plain read would drop our lock on it."""
+    draft = target.with_name(f".{target.name}.new")
+    draft.unlink(missing_ok=True)
+    copy = sqlite3.connect(draft)
+    try:
+        # a connection of its own: one that writes cannot be copied from
+        with _connected(path, "rw", layout) as connection:
+            connection.backup(copy)
+    finally:
+        copy.close()
+    rename_durably(draft, target)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Give the statements of a script one by one: a script would end a transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _journal(path: Path) -> Path:

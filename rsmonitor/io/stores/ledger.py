@@ -17,7 +17,7 @@ from rsmonitor.io.stores.commit import (
     check_flip,
     check_same,
 )
-from rsmonitor.io.stores.database import create, reading, writing
+from rsmonitor.io.stores.database import create, reading, upgrade, writing
 from rsmonitor.records.acquisition import Product
 from rsmonitor.records.alert import Alert
 from rsmonitor.records.district import IDENTIFIER
@@ -48,6 +48,24 @@ class SqliteLedger:
     def __init__(self, path: Path, *, locks: Path) -> None:
         self._path = path
         self._locks = locks
+
+    def upgrade(self) -> Path | None:
+        """
+        Bring a ledger of an older version to the schema of today.
+
+        Returns
+        -------
+        Path or None
+            The copy of the file as it was; None if nothing was done.
+
+        Raises
+        ------
+        StoreError
+            If the ledger is damaged.
+        OutputError
+            If it cannot be written.
+        """
+        return upgrade(self._path, turn=self._locks / ".ledger.lock")
 
     @contextlib.contextmanager
     def lock(self, district: str) -> Iterator[None]:

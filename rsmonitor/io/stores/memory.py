@@ -6,6 +6,7 @@ Of `rsmonitor.interfaces`, the clock and the executor have theirs elsewhere:
 """
 
 import contextlib
+import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+import xxhash
 from numpy.typing import NDArray
 
 from rsmonitor.errors import (
@@ -31,8 +33,9 @@ from rsmonitor.io.stores.commit import (
     check_flip,
     check_same,
 )
+from rsmonitor.io.stores.slot_format import Layout, State
 from rsmonitor.io.stores.snapshot import snapshot_of
-from rsmonitor.io.stores.state import State, array_digest, idle_slot
+from rsmonitor.io.stores.state import idle_slot, part_of, target_of
 from rsmonitor.records.acquisition import AcquisitionKey, Product
 from rsmonitor.records.alert import Alert
 from rsmonitor.records.district import IDENTIFIER
@@ -47,7 +50,9 @@ from rsmonitor.records.run import (
     SlotPointer,
     StateKind,
 )
+from rsmonitor.records.scene import SceneNumbers
 from rsmonitor.records.site import Site
+from rsmonitor.stages.reflectance import as_numbers
 
 _Place = tuple[str, str, str, str]
 
@@ -73,7 +78,7 @@ class MemoryStateStore:
 
         Parameters
         ----------
-        array : ndarray of uint16 or int16
+        array : ndarray of uint16 or int16, shape (plane, y, x)
             The state.
         line : str
             `Partition.line`.
@@ -94,11 +99,11 @@ class MemoryStateStore:
         Raises
         ------
         ContractError
-            As `rsmonitor.io.stores.state.ZarrStateStore.write`.
+            As `rsmonitor.io.stores.state.SlotStateStore.write`.
         """
         place = (line, grid_id, block_id, kind)
         slot = idle_slot(array, place=place, current=current)
-        native: Any = np.array(array, dtype=array.dtype.newbyteorder("="))
+        native: Any = np.array(array, dtype=Layout.of(array).dtype, order="C")
         self._slots[place, slot] = native
         return SlotPointer(
             line=line,
@@ -106,35 +111,84 @@ class MemoryStateStore:
             block_id=block_id,
             kind=kind,
             slot=slot,
-            sha256=array_digest(array),
+            sha256=_array_digest(native),
         )
 
-    def read(self, pointer: SlotPointer) -> State:
+    def read(
+        self,
+        pointer: SlotPointer,
+        planes: slice | None = None,
+        *,
+        out: State | None = None,
+    ) -> State:
         """
-        Read a slot and check its digest.
+        Read a slot, or some of its planes, and check its digest.
 
         Parameters
         ----------
         pointer : SlotPointer
             From `write`, or from the ledger.
+        planes : slice, optional
+            Which planes, in steps of 1; all by default.
+        out : ndarray of uint16 or int16, shape (plane, y, x), optional
+            Where to.
 
         Returns
         -------
-        ndarray of uint16 or int16
+        ndarray of uint16 or int16, shape (plane, y, x)
+            `out`, or a copy.
+
+        Raises
+        ------
+        StoreError
+            If the slot is missing or holds something else.
+        ContractError
+            If `planes` or `out` does not fit.
+        """
+        array = self._held(pointer)
+        part = part_of(Layout.of(array), planes=planes)
+        target = target_of(Layout.of(array), part, out)
+        target[:] = array[part[0].start : part[0].stop]
+        return target
+
+    def read_window(self, pointer: SlotPointer, rows: slice, cols: slice) -> State:
+        """
+        Read a window of a slot.
+
+        Parameters
+        ----------
+        pointer : SlotPointer
+            As for `read`.
+        rows : slice
+            Rows of the block, in steps of 1.
+        cols : slice
+            Columns, likewise.
+
+        Returns
+        -------
+        ndarray of uint16 or int16, shape (plane, y, x)
             A copy.
 
         Raises
         ------
         StoreError
             If the slot is missing or holds something else.
+        ContractError
+            If a slice has another step.
         """
+        array = self._held(pointer)
+        part_of(Layout.of(array), rows=rows, cols=cols)
+        return array[:, rows, cols].copy()
+
+    def _held(self, pointer: SlotPointer) -> State:
+        """Give what a slot holds, if it is what the pointer means."""
         array = self._slots.get((pointer.place, pointer.slot))
         name = f"state {'/'.join(pointer.place)}/{pointer.slot}"
         if array is None:
             raise StoreError(f"{name} is missing")
-        if array_digest(array) != pointer.sha256:
+        if _array_digest(array) != pointer.sha256:
             raise StoreError(f"{name} is damaged: its digest is not {pointer.sha256}")
-        return array.copy()
+        return array
 
     def forget(self, keep: Iterable[SlotPointer], *, lines: Iterable[str]) -> None:
         """
@@ -632,6 +686,34 @@ class MemorySource:
         )
         return check(dataset, SCENE)
 
+    def numbers(self, product: Product, grid: Grid, block: Block) -> SceneNumbers:
+        """
+        Read the same as kernels take it.
+
+        Parameters
+        ----------
+        product : Product
+            From `find`.
+        grid : Grid
+            The only one.
+        block : Block
+            Which pixels.
+
+        Returns
+        -------
+        SceneNumbers
+            The reflectance of `load`, all bands on the pixels of the block.
+
+        Raises
+        ------
+        SourceError
+            If the grid or the scene is unknown.
+        """
+        scene = self.load(product, grid, block)
+        return as_numbers(
+            scene["reflectance"].to_numpy(), scene["scl"].to_numpy(), self._bands
+        )
+
     def _require_grid(self, grid: Grid) -> None:
         """Refuse another grid."""
         if grid.grid_id != self._grid.grid_id:
@@ -661,6 +743,13 @@ class MemoryProgress:
             Steps in all.
         """
         self.steps.append((what, done, total))
+
+
+def _array_digest(array: State) -> str:
+    """Digest type, shape and values; a slip is meant to be found, not a forger."""
+    values = xxhash.xxh3_128_hexdigest(np.ascontiguousarray(array).data)
+    text = f"{array.dtype.name} {array.shape} {values}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _with(books: _Books, commit: RunCommit) -> _Books:

@@ -1,48 +1,37 @@
-"""Per-block state on disk: two Zarr arrays a block, of which the ledger trusts one.
+"""Per-block state on disk: two files a block and kind, of which the ledger trusts one.
 
-``root/<line>/<grid_id>/<block_id>/<kind>/<0 or 1>/`` is a Zarr v3 array of one chunk.
-A run writes the slot that the ledger does not point at; until the ledger points at it,
-no reader looks there, so a run that dies half way leaves nothing to repair.
-
-Zstandard at level 1 over shuffled bytes: on evidence of 8 x 512 x 512 pixels half the
-size of LZ4, at 11 ms instead of 6 to compress; syncing the larger file costs as much.
-The checksum of the compressed chunk is verified before Blosc sees it, which does not
-expect damaged input.
+``root/<line>/<grid_id>/<block_id>/<kind>/<0 or 1>`` is a file as `slot_format` says. A
+run writes the slot that the ledger does not point at, over what it held: no new blocks
+of the disk are needed from week to week. Until the ledger points at it, no reader looks
+there, so a run that dies half way leaves nothing to repair.
 """
 
-import hashlib
+import contextlib
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast, get_args
 
 import numpy as np
-import zarr
-from numpy.typing import NDArray
-from zarr.codecs import BloscCodec, Crc32cCodec
 
-from rsmonitor.errors import ContractError, OutputError, StoreError
-from rsmonitor.io.foundation.files import fsync_folder, fsync_tree, make_folder
+from rsmonitor.errors import ContractError, OutputError
+from rsmonitor.io.foundation.files import make_folder
+from rsmonitor.io.stores.slot_file import SlotFile, write_slot
+from rsmonitor.io.stores.slot_format import Layout, State
 from rsmonitor.records.run import SlotPointer, StateKind
 
-State = NDArray[np.uint16] | NDArray[np.int16]
-
-_KINDS: Final = ("reference", "evidence")
-_DTYPES: Final = (np.dtype(np.uint16), np.dtype(np.int16))
+_KINDS: Final = get_args(StateKind)
 
 _PATH_PART: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What may become a folder name: nothing that leads out of the folder."""
 
-_MOST_BYTES: Final = 2**31
-"""No block is larger; a damaged header must not ask for all memory."""
 
-
-class ZarrStateStore:
+class SlotStateStore:
     """State of blocks in a folder; satisfies `rsmonitor.interfaces.StateStore`.
 
-    Writing is safe from several threads as long as no two write the same place, and
-    from one process per line: hold the district's lock.
+    Reading and writing is safe from several threads and processes as long as no two
+    write the same place: hold the district's lock.
 
     Parameters
     ----------
@@ -68,8 +57,8 @@ class ZarrStateStore:
 
         Parameters
         ----------
-        array : ndarray of uint16 or int16
-            The state, any shape; usually (plane, y, x).
+        array : ndarray of uint16 or int16, shape (plane, y, x)
+            The state.
         line : str
             `Partition.line`.
         grid_id : str
@@ -89,85 +78,93 @@ class ZarrStateStore:
         Raises
         ------
         ContractError
-            If the array has another type, a name is no plain name, or `current`
-            points at another place.
+            If the array is no state, a name is no plain name, or `current` points at
+            another place.
         OutputError
             If it cannot be written; the slot of `current` is untouched.
         """
         place = (line, grid_id, block_id, kind)
         slot = idle_slot(array, place=place, current=current)
         folder = self._folder(place)
-        target = folder / str(slot)
         make_folder(folder)
-        try:
-            if target.exists():
-                shutil.rmtree(target)
-            stored = zarr.create_array(
-                target,
-                shape=array.shape,
-                chunks=tuple(max(1, n) for n in array.shape),
-                dtype=array.dtype.newbyteorder("="),
-                compressors=[
-                    BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"),
-                    Crc32cCodec(),
-                ],
-                fill_value=0,
-                # one folder to sync instead of one for each dimension
-                chunk_key_encoding={"name": "default", "separator": "."},
-            )
-            stored[...] = array
-        except OSError as error:
-            raise OutputError(
-                f"{target} cannot be written: {error.strerror or error}; free space "
-                "or choose another state folder"
-            ) from error
-        fsync_tree(target)
-        fsync_folder(folder)
         return SlotPointer(
             line=line,
             grid_id=grid_id,
             block_id=block_id,
             kind=kind,
             slot=slot,
-            sha256=array_digest(array),
+            sha256=write_slot(folder / str(slot), array),
         )
 
-    def read(self, pointer: SlotPointer) -> State:
+    def read(
+        self,
+        pointer: SlotPointer,
+        planes: slice | None = None,
+        *,
+        out: State | None = None,
+    ) -> State:
         """
-        Read a slot and check its digest.
+        Read a slot, or some of its planes, and verify what was read.
 
         Parameters
         ----------
         pointer : SlotPointer
             From `write`, or from the ledger. One that a reader kept while two runs
             were committed may point at what the second has written over.
+        planes : slice, optional
+            Which planes, as numpy counts, in steps of 1; all by default.
+        out : ndarray of uint16 or int16, shape (plane, y, x), optional
+            Where to, C-contiguous; to read into the same memory block after block is
+            faster than into new memory.
 
         Returns
         -------
-        ndarray of uint16 or int16
-            What was written, in memory of its own.
+        ndarray of uint16 or int16, shape (plane, y, x)
+            What was written: `out`, or memory of its own.
 
         Raises
         ------
         StoreError
-            If the slot is missing or damaged; the message names its folder.
+            If the slot is missing or damaged; the message names its file.
+        ContractError
+            If `planes` or `out` does not fit.
         """
-        folder = self._folder(pointer.place) / str(pointer.slot)
-        advice = "restore it from a backup, or start with an empty work folder"
-        if not folder.is_dir():
-            raise StoreError(f"state {folder} is missing; {advice}")
-        try:
-            array = _read(folder)
-        except Exception as error:
-            # zarr and its codecs raise at will on damaged input
-            raise StoreError(f"state {folder} is damaged: {error}; {advice}") from error
-        if array_digest(array) != pointer.sha256:
-            raise StoreError(
-                f"state {folder} is damaged: its digest is not the one that the "
-                f"ledger holds, {pointer.sha256}; {advice}"
-            )
-        # zarr marks little-endian as such; others take that for a foreign byte order
-        return cast("State", array.astype(array.dtype.newbyteorder("=")))
+        with self._opened(pointer) as file:
+            part = part_of(file.layout, planes=planes)
+            target = target_of(file.layout, part, out)
+            file.read(*part, target)
+        return target
+
+    def read_window(self, pointer: SlotPointer, rows: slice, cols: slice) -> State:
+        """
+        Read a window of a slot: no more than the rows it lies in, in whole groups.
+
+        Parameters
+        ----------
+        pointer : SlotPointer
+            As for `read`.
+        rows : slice
+            Rows of the block, as numpy counts, in steps of 1.
+        cols : slice
+            Columns, likewise.
+
+        Returns
+        -------
+        ndarray of uint16 or int16, shape (plane, y, x)
+            All planes of the window, verified, in memory of their own.
+
+        Raises
+        ------
+        StoreError
+            If the slot is missing or damaged there; the message names its file.
+        ContractError
+            If a slice has another step.
+        """
+        with self._opened(pointer) as file:
+            part = part_of(file.layout, rows=rows, cols=cols)
+            target = target_of(file.layout, part, None)
+            file.read(*part, target)
+        return target
 
     def forget(self, keep: Iterable[SlotPointer], *, lines: Iterable[str]) -> None:
         """
@@ -207,33 +204,99 @@ class ZarrStateStore:
         _require_place(place)
         return self._root.joinpath(*place)
 
+    @contextlib.contextmanager
+    def _opened(self, pointer: SlotPointer) -> Iterator[SlotFile]:
+        """Open a slot for reading."""
+        file = SlotFile(self._folder(pointer.place) / str(pointer.slot), pointer.sha256)
+        with contextlib.closing(file):
+            yield file
 
-def array_digest(array: State) -> str:
+
+ZarrStateStore = SlotStateStore  # until the wiring names the class itself
+
+
+def part_of(
+    layout: Layout,
+    *,
+    planes: slice | None = None,
+    rows: slice | None = None,
+    cols: slice | None = None,
+) -> tuple[range, range, range]:
     """
-    Digest type, shape and values of an array, whatever its layout in memory.
+    Say what slices of a state mean.
 
     Parameters
     ----------
-    array : ndarray of uint16 or int16
-        Any shape, any byte order.
+    layout : Layout
+        Its shape.
+    planes : slice, optional
+        Planes; all by default.
+    rows : slice, optional
+        Rows, likewise.
+    cols : slice, optional
+        Columns, likewise.
 
     Returns
     -------
-    str
-        SHA-256, hexadecimal.
+    tuple of range
+        Planes, rows and columns; empty where there is nothing.
+
+    Raises
+    ------
+    ContractError
+        If a step is not 1.
 
     Examples
     --------
-    >>> rows = np.arange(6, dtype=np.uint16).reshape(2, 3)
-    >>> array_digest(rows) == array_digest(np.asfortranarray(rows))
-    True
-    >>> array_digest(rows) == array_digest(rows.T)
-    False
+    >>> layout = Layout(dtype=np.dtype(np.uint16), shape=(12, 100, 100))
+    >>> part_of(layout, rows=slice(-10, None))
+    (range(0, 12), range(90, 100), range(0, 100))
     """
-    plain: NDArray[Any] = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    digest = hashlib.sha256(f"{plain.dtype.name} {array.shape} ".encode())
-    digest.update(plain.data if plain.size else b"")
-    return digest.hexdigest()
+    wanted = [
+        range(*(part or slice(None)).indices(n))
+        for part, n in zip((planes, rows, cols), layout.shape, strict=True)
+    ]
+    if any(part.step != 1 for part in wanted):
+        raise ContractError(f"state is read in steps of 1, got {planes, rows, cols}")
+    return wanted[0], wanted[1], wanted[2]
+
+
+def target_of(
+    layout: Layout, part: tuple[range, range, range], out: State | None
+) -> State:
+    """
+    Give the array that a part of a state is read into.
+
+    Parameters
+    ----------
+    layout : Layout
+        Type of the state.
+    part : tuple of range
+        From `part_of`.
+    out : ndarray of uint16 or int16, or None
+        What the caller has for it.
+
+    Returns
+    -------
+    ndarray of uint16 or int16, shape (plane, y, x)
+        `out`, or new memory.
+
+    Raises
+    ------
+    ContractError
+        If `out` has another type, shape or layout.
+    """
+    shape = tuple(len(axis) for axis in part)
+    if out is None:
+        return cast("State", np.empty(shape, dtype=layout.dtype))
+    if (out.dtype, out.shape) != (layout.dtype, shape) or not (
+        out.flags.c_contiguous and out.flags.writeable
+    ):
+        raise ContractError(
+            f"out must be C-contiguous {layout.dtype} of shape {shape}, got "
+            f"{out.dtype} of shape {out.shape}"
+        )
+    return out
 
 
 def idle_slot(
@@ -247,7 +310,7 @@ def idle_slot(
 
     Parameters
     ----------
-    array : ndarray of uint16 or int16
+    array : ndarray of uint16 or int16, shape (plane, y, x)
         The state.
     place : tuple of str
         `SlotPointer.place`: line, grid, block and kind.
@@ -262,15 +325,11 @@ def idle_slot(
     Raises
     ------
     ContractError
-        If the array has another type or no dimension, a part of the place is no plain
-        name, or `current` points at another place.
+        If the array is no state, a part of the place is no plain name, or `current`
+        points at another place.
     """
     _require_place(place)
-    if array.dtype.newbyteorder("=") not in _DTYPES or array.ndim == 0:
-        raise ContractError(
-            f"state must be an array of uint16 or int16, got {array.dtype} of shape "
-            f"{array.shape}"
-        )
+    Layout.of(array)
     if current is not None and current.place != place:
         raise ContractError(f"state of {place} cannot replace that of {current.place}")
     return 0 if current is None else 1 - current.slot
@@ -283,15 +342,6 @@ def _require_place(place: tuple[str, str, str, str]) -> None:
         _checked(name, part)
     if kind not in _KINDS:
         raise ContractError(f"state is one of {_KINDS}, got {kind!r}")
-
-
-def _read(folder: Path) -> State:
-    """Read an array, but not one that is larger than any state."""
-    stored = zarr.open_array(folder, mode="r", zarr_format=3)
-    if stored.dtype not in _DTYPES or stored.nbytes > _MOST_BYTES:
-        raise ValueError(f"{stored.dtype} of shape {stored.shape} is no state")
-    array: State = np.asarray(stored[...])
-    return array
 
 
 def _checked(name: str, part: str) -> str:

@@ -1,0 +1,1 @@
+"""Stages again, each in one pass over the pixels; the plain ones are their oracles."""
