@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from rsmonitor import ALGORITHM_VERSION
 from rsmonitor.errors import ContractError, SettingsError
+from rsmonitor.records.case import CaseRules
 from rsmonitor.records.district import District
 from rsmonitor.records.event import canonical_json
 from rsmonitor.records.parameters import (
@@ -192,6 +193,36 @@ class BorderSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaseSettings:
+    """What is done about alerts, and how that is proved; changes no result."""
+
+    due_days: int = 30
+    """Days from an alert, or from its assignment, until its case is due."""
+
+    province_check_mu: float = 10.0
+    """Area from which the province must check on site, mu (the rule of 2023)."""
+
+    signing_key: str | None = None
+    """Private Ed25519 key, PEM, of mode 0600, relative to the settings file: signs the
+    head of the ledger that every delivery holds. None: it is not signed."""
+
+    def __post_init__(self) -> None:
+        _ = self.rules
+        if self.signing_key is not None and not self.signing_key.strip():
+            raise ContractError(
+                "cases.signing_key is empty: name the file of the key, or leave the "
+                "key out"
+            )
+
+    @property
+    def rules(self) -> CaseRules:
+        """The rules of the cases."""
+        return CaseRules(
+            due_days=self.due_days, province_check_mu=self.province_check_mu
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TerrainSettings:
     """What is known of relief."""
 
@@ -318,6 +349,9 @@ class Settings:
 
     terrain: TerrainSettings = field(default_factory=TerrainSettings)
     """Relief."""
+
+    cases: CaseSettings = field(default_factory=CaseSettings)
+    """What is done about alerts."""
 
     dask: DaskSettings = field(default_factory=DaskSettings)
     """Who computes."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +13,8 @@ from rsmonitor.errors import ContractError
 
 GENESIS: Final = "0" * 64
 """`prev_hash` of the first event."""
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class EventKind(StrEnum):
@@ -40,6 +43,88 @@ class EventKind(StrEnum):
 
     WITHDRAWN = "withdrawn"
     """An unconfirmed site's evidence went away; the alert is withdrawn, not deleted."""
+
+    SENT = "sent"
+    """An alert was handed to a bureau."""
+
+    TRIAGED = "triaged"
+    """A person looked at the imagery and said what it is."""
+
+    ASSIGNED = "assigned"
+    """A case was given to a handler, with a level and a due date."""
+
+    EXTENDED = "extended"
+    """The due date of a case was put off, with a reason."""
+
+    INSPECTED = "inspected"
+    """Somebody was there and said what was found."""
+
+    TRANSFERRED = "transferred"
+    """A case was handed over to another authority."""
+
+    TIP_MATCHED = "tip matched"
+    """A tip was matched to a site."""
+
+    CLOSED = "closed"
+    """A case was closed, with how it was handled."""
+
+
+KIND_LABELS: Final[Mapping[EventKind, tuple[str, str]]] = {
+    EventKind.FITTED: ("建立参照", "fitted"),
+    EventKind.APPLIED: ("影像入库", "applied"),
+    EventKind.DETECTED: ("发现", "detected"),
+    EventKind.CONFIRMED: ("确认变化", "confirmed"),
+    EventKind.UPGRADED: ("更新", "upgraded"),
+    EventKind.MERGED: ("合并", "merged"),
+    EventKind.RECOVERED: ("光谱恢复", "recovered"),
+    EventKind.WITHDRAWN: ("撤回", "withdrawn"),
+    EventKind.SENT: ("下发", "sent"),
+    EventKind.TRIAGED: ("初判", "triaged"),
+    EventKind.ASSIGNED: ("交办", "assigned"),
+    EventKind.EXTENDED: ("延期", "extended"),
+    EventKind.INSPECTED: ("核查", "inspected"),
+    EventKind.TRANSFERRED: ("移送", "transferred"),
+    EventKind.TIP_MATCHED: ("举报匹配", "tip matched"),
+    EventKind.CLOSED: ("结案", "closed"),
+}
+"""Chinese and English label of each kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyKeys:
+    """What the body of an event says."""
+
+    needed: frozenset[str]
+    """Keys that are always there."""
+
+    allowed: frozenset[str] = frozenset()
+    """Keys that may be there as well."""
+
+    open: bool = False
+    """True where further keys are the business of whoever writes the event."""
+
+
+BODY_KEYS: Final[Mapping[EventKind, BodyKeys]] = {
+    EventKind.SENT: BodyKeys(
+        needed=frozenset({"site_id", "alert_id", "version", "to", "why"}),
+        allowed=frozenset({"run_id", "form", "sha256"}),
+    ),
+    EventKind.TRIAGED: BodyKeys(needed=frozenset({"site_id"}), open=True),
+    EventKind.ASSIGNED: BodyKeys(
+        needed=frozenset({"site_id", "handler", "level", "due", "why"})
+    ),
+    EventKind.EXTENDED: BodyKeys(needed=frozenset({"site_id", "due", "why"})),
+    EventKind.INSPECTED: BodyKeys(needed=frozenset({"site_id"}), open=True),
+    EventKind.TRANSFERRED: BodyKeys(
+        needed=frozenset({"site_id", "to", "why"}), allowed=frozenset({"document"})
+    ),
+    EventKind.TIP_MATCHED: BodyKeys(needed=frozenset(), open=True),
+    EventKind.CLOSED: BodyKeys(
+        needed=frozenset({"site_id", "handling", "why"}),
+        allowed=frozenset({"document"}),
+    ),
+}
+"""What events that people cause say, by kind; the others are written by runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +189,39 @@ class Event:
             ensure_ascii=False,
         )
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The end of the chain as it is published: what the chain must hold ever after."""
+
+    seq: int
+    """Number of events."""
+
+    hash: str
+    """`Event.hash` of the last one; `GENESIS` if there is none."""
+
+    at: str
+    """`Event.at` of the last one; empty if there is none."""
+
+    district: str
+    """`District.code` whose delivery it came with."""
+
+    run_id: str
+    """Folder of that delivery; empty if it came with none."""
+
+    manifest_sha256: str
+    """SHA-256 of that delivery's ``manifest.json``, which names every other file; empty
+    if it came with none."""
+
+    def __post_init__(self) -> None:
+        if self.seq < 0:
+            raise ContractError(f"a chain has 0 events or more, got {self.seq}")
+        for name, value in (("hash", self.hash), ("manifest", self.manifest_sha256)):
+            if not _SHA256.fullmatch(value) and (name, value) != ("manifest", ""):
+                raise ContractError(f"{name} must be SHA-256 in hex, got {value!r}")
+        if (self.seq == 0) != (self.hash == GENESIS):
+            raise ContractError(f"event {self.seq} cannot have the hash {self.hash}")
 
 
 def chain(draft: EventDraft, *, seq: int, prev_hash: str) -> Event:

@@ -33,7 +33,7 @@ SERIOUSNESS: Final = {category: place for place, category in enumerate(Category)
 """Place of each category in the order of attention, the most serious first."""
 
 
-def alert_sites(
+def alert_sites(  # noqa: PLR0913 - what an alert is made of
     sites: Sequence[Site],
     verdicts: Mapping[str, Verdict],
     previous: Sequence[Alert],
@@ -43,6 +43,7 @@ def alert_sites(
     register: RegisterSnapshot,
     parameters: AlertingParameters,
     counties: Callable[[Site], tuple[str, ...]] | None = None,
+    suppressed: frozenset[str] = frozenset(),
 ) -> tuple[Alert, ...]:
     """
     Make the standing alerts of a district, ranked.
@@ -67,6 +68,9 @@ def alert_sites(
     counties : callable, optional
         Gives the codes of the counties that a site concerns; the district's by
         default, and where it gives none.
+    suppressed : frozenset of str, optional
+        `Site.site_id` of sites that no product may show; they raise no alert, whatever
+        their verdict. See `rsmonitor.stages.suppression`.
 
     Returns
     -------
@@ -89,7 +93,8 @@ def alert_sites(
     the area by more than `area_change` of what it was. A change of rank alone, which
     comes from other sites, is no news about this one.
     """
-    standing = _standing(sites, verdicts, register)
+    shown = [site for site in sites if site.site_id not in suppressed]
+    standing = _standing(shown, verdicts, register)
     versions = _latest_versions(previous)
     ranked = sorted(standing, key=lambda site: _attention(site, verdicts[site.site_id]))
     return tuple(
@@ -139,6 +144,7 @@ def alert_events_of(
     at: datetime,
     who: str,
     run_id: str,
+    suppressed: frozenset[str] = frozenset(),
 ) -> tuple[EventDraft, ...]:
     """
     Say what is new about the alerts of a district from one run to the next.
@@ -163,6 +169,9 @@ def alert_events_of(
         Person or program that caused it.
     run_id : str
         `Partition.run_id`.
+    suppressed : frozenset of str, optional
+        As `alert_sites` used it. Their alerts are withdrawn for a ``finding``, which
+        is not told here.
 
     Returns
     -------
@@ -191,7 +200,7 @@ def alert_events_of(
             "site_id": site.site_id,
             "run_id": run_id,
             "version": earlier[alert_id].version,
-            "reason": "verdict",
+            "reason": "finding" if site.site_id in suppressed else "verdict",
             "says": _said(site, verdicts[site.site_id]),
         }
         for alert_id, site in sorted(standing.items())

@@ -177,6 +177,7 @@ def events_of(
     at: datetime,
     who: str,
     run_id: str,
+    parameters: TrackingParameters | None = None,
 ) -> tuple[EventDraft, ...]:
     """
     Say what happened to the sites of a district from one run to the next.
@@ -193,12 +194,15 @@ def events_of(
         Person or program that caused it.
     run_id : str
         `Partition.run_id`.
+    parameters : TrackingParameters, optional
+        What `track` was given; its defaults if not given.
 
     Returns
     -------
     tuple of EventDraft
         Detected, confirmed, merged, recovered and withdrawn, in this order; by
-        `site_id` within each. A revived site is detected again.
+        `site_id` within each. A revived site is detected again. One that parted from
+        others names them as ``split_from``.
 
     Raises
     ------
@@ -209,6 +213,7 @@ def events_of(
     lost = sorted(earlier.keys() - {site.site_id for site in after})
     if lost:
         raise ContractError(f"sites are never lost, but {', '.join(lost)} are missing")
+    parted = split_from(before, after, parameters=parameters or TrackingParameters())
     happened = sorted(
         (order, site.site_id, kind, site)
         for site in after
@@ -216,9 +221,64 @@ def events_of(
         if kind is not None
     )
     return tuple(
-        EventDraft(kind=kind, at=at, who=who, body=_body(site, run_id=run_id))
+        EventDraft(
+            kind=kind,
+            at=at,
+            who=who,
+            body=_body(site, run_id=run_id)
+            | (
+                {"split_from": list(parted[site.site_id])}
+                if kind is EventKind.DETECTED and site.site_id in parted
+                else {}
+            ),
+        )
         for _, _, kind, site in happened
     )
+
+
+def split_from(
+    before: Sequence[Site], after: Sequence[Site], *, parameters: TrackingParameters
+) -> Mapping[str, tuple[str, ...]]:
+    """
+    Name the sites that new ones parted from.
+
+    Parameters
+    ----------
+    before : sequence of Site
+        What `track` was given.
+    after : sequence of Site
+        What `track` gave.
+    parameters : TrackingParameters
+        What counts as overlap.
+
+    Returns
+    -------
+    Mapping of str to tuple of str
+        By the id of a new site, the sites that stood where it stands and that did not
+        become it, by common area. New sites where none stood are not listed.
+
+    Raises
+    ------
+    ContractError
+        If an outline has no area.
+    """
+    known = {site.site_id for site in before}
+    new = sorted(
+        (site for site in after if site.site_id not in known),
+        key=lambda site: site.site_id,
+    )
+    stood = sorted(
+        (site for site in before if site.state in LIVING),
+        key=lambda site: site.site_id,
+    )
+    if not (new and stood):
+        return {}
+    shared = _overlapping(new, [site.latest for site in stood], parameters.min_overlap)
+    return {
+        site.site_id: tuple(stood[index].site_id for index in indices)
+        for site, indices in zip(new, shared, strict=True)
+        if indices
+    }
 
 
 def _changes(before: Site | None, after: Site) -> tuple[EventKind | None, ...]:
@@ -244,7 +304,7 @@ def _changes(before: Site | None, after: Site) -> tuple[EventKind | None, ...]:
     )
 
 
-def _body(site: Site, *, run_id: str) -> Mapping[str, Any]:
+def _body(site: Site, *, run_id: str) -> dict[str, Any]:
     """Write what an event says about a site, as JSON values."""
     seen = site.latest.disturbance
     body: dict[str, Any] = {

@@ -464,11 +464,14 @@ def tamper(ledger: SqliteLedger, *statements: str) -> None:
     """Change the file behind the ledger's back, as one with access to it could."""
     path = ledger._path  # noqa: SLF001 - the file itself
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for (name,) in connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        ).fetchall():
+        triggers = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall()
+        for name, _ in triggers:
             connection.execute(f"DROP TRIGGER {name}")
         for statement in statements:
+            connection.execute(statement)
+        for _, statement in triggers:  # and leave no trace
             connection.execute(statement)
 
 
@@ -534,6 +537,87 @@ def test_rewritten_chain_is_found_with_a_head_kept_elsewhere(tmp_path: Path) -> 
     head = ledger.head()
     ledger.commit(commit(2, events=(event(2),)))
     assert ledger.verify(head) == []
+
+
+def test_every_head_that_was_kept_is_asked_for(kept: SqliteLedger) -> None:
+    end, made_up = kept.head(), (2, "f" * 64)
+    assert kept.verify(end, (0, GENESIS), None) == []
+    (problem,) = kept.verify(end, made_up)
+    assert "event 2 with hash ffff" in problem
+
+
+def test_removed_triggers_are_found(kept: SqliteLedger, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as connection:
+        connection.execute("DROP TRIGGER event_fixed")
+    (problem,) = kept.verify()
+    assert problem.endswith("triggers that keep the past were removed: event_fixed")
+
+
+def test_what_an_alert_said_is_held_against_its_digest(kept: SqliteLedger) -> None:
+    tamper(kept, "UPDATE alert_version SET record = replace(record, '100.0', '90.0')")
+    (problem,) = kept.verify()
+    assert alert(0).alert_id in problem
+
+
+def done(n: int = 0, **body: Any) -> EventDraft:  # noqa: ANN401
+    said = {"site_id": site(n).site_id, "due": "2026-12-31", "why": "大雪封山"} | body
+    return EventDraft(kind=EventKind.EXTENDED, at=NOW, who="李四", body=said)
+
+
+def test_what_people_do_joins_the_same_chain(ledger: AnyLedger) -> None:
+    (first,) = ledger.append([done()])
+    assert (first.seq, first.prev_hash) == (1, GENESIS)
+    ledger.commit(commit(1, events=(event(0),)))
+    both = ledger.append([done(1), done(2)], expected_head=ledger.head())
+    assert [one.seq for one in both] == [3, 4]
+    assert list(ledger.events())[2:] == list(both)
+    assert ledger.append([]) == ()
+    assert ledger.verify(ledger.head()) == []
+
+
+def test_appending_is_all_or_nothing(ledger: AnyLedger) -> None:
+    ledger.append([done()])
+    before = ledger.head()
+    for wrong, words in (
+        (done(due="soon"), "due must be a day"),
+        (done(why=""), "why is empty"),
+        (done(why=None), "why must be a text"),
+        (event(), "written by a run"),
+        (
+            EventDraft(
+                kind=EventKind.TRIAGED, at=NOW, who="x", body={"site_id": math.nan}
+            ),
+            "cannot be stored",
+        ),
+    ):
+        with pytest.raises(ContractError, match=words):
+            ledger.append([done(1), wrong])
+        assert ledger.head() == before
+
+
+def test_what_was_decided_on_an_older_chain_is_not_added(ledger: AnyLedger) -> None:
+    before = ledger.head()
+    ledger.append([done()])
+    with pytest.raises(BusyError, match="it had 0"):
+        ledger.append([done(1)], expected_head=before)
+    assert ledger.head()[0] == 1
+
+
+def test_both_ledgers_say_when_an_alert_said_what(ledger: AnyLedger) -> None:
+    ledger.commit(commit(1, alerts=(alert(0), alert(1, rank=2))))
+    ledger.commit(commit(2, alerts=(replace(alert(0), version=2),)))
+    ledger.commit(commit(3, alerts=(replace(alert(0), version=2),)))
+    said = ledger.said("demo")
+    assert [(s.alert_id, s.version) for s in said] == [
+        (alert(0).alert_id, 1),
+        (alert(1).alert_id, 1),
+        (alert(0).alert_id, 2),
+    ]
+    assert {(s.site_id, s.area_m2, s.at) for s in said} == {
+        (site(0).site_id, 100.0, NOW),
+        (site(1).site_id, 100.0, NOW),
+    }
+    assert ledger.said("other") == ()
 
 
 @pytest.mark.parametrize(
@@ -624,8 +708,8 @@ def test_file_that_is_no_ledger_is_refused_and_left_alone(
 def test_ledger_of_another_schema_version_is_refused(
     kept: SqliteLedger, use: Callable[[SqliteLedger], object]
 ) -> None:
-    tamper(kept, "PRAGMA user_version = 1")
-    with pytest.raises(StoreError, match="schema version 1, this rsmonitor knows 3"):
+    tamper(kept, "PRAGMA user_version = 9")
+    with pytest.raises(StoreError, match="schema version 9, this rsmonitor knows 3"):
         use(kept)
 
 

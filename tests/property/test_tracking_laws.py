@@ -11,9 +11,17 @@ from sightings import FIRST, Cell, sighting
 
 from rsmonitor.records.disturbance import Classified
 from rsmonitor.records.event import EventKind
+from rsmonitor.records.lifecycle import Kin
 from rsmonitor.records.parameters import TrackingParameters
 from rsmonitor.records.site import Site, SiteState
-from rsmonitor.stages.tracking import CONFIRMED_ONCE, LIVING, events_of, track
+from rsmonitor.stages.kinship import family_of, kin_of_events
+from rsmonitor.stages.tracking import (
+    CONFIRMED_ONCE,
+    LIVING,
+    events_of,
+    split_from,
+    track,
+)
 
 SIZE = 7
 AT = datetime(2019, 1, 1, tzinfo=UTC)
@@ -198,3 +206,81 @@ def test_new_dates_anchors_and_models_at_the_same_places_give_no_new_site(
     assert [site.latest.disturbance.geometry for site in after] == [
         site.latest.disturbance.geometry for site in before
     ]
+
+
+# ------------------------------------------------------------------- the family tree
+
+
+@given(several_runs, any_looks, parameters, st.randoms(use_true_random=False))
+def test_what_parted_from_what_does_not_depend_on_any_order(
+    runs: list[list[Classified]],
+    now: list[Classified],
+    how: TrackingParameters,
+    random: Random,
+) -> None:
+    before = list(replay(runs, how)[-1])
+    after = list(track(now, before, district="demo", parameters=how))
+    expected = split_from(before, after, parameters=how)
+    random.shuffle(before)
+    random.shuffle(after)
+    assert split_from(before, after, parameters=how) == expected
+
+
+@given(several_runs, parameters)
+def test_a_new_site_parts_only_from_older_ones_that_stood_and_nothing_parts_twice(
+    runs: list[list[Classified]], how: TrackingParameters
+) -> None:
+    told = replay(runs, how)
+    seen: set[str] = set()
+    for before, after in pairwise(told):
+        was = {site.site_id: site for site in before}
+        for child, olders in split_from(before, after, parameters=how).items():
+            assert child not in was
+            assert child not in seen
+            seen.add(child)
+            assert olders
+            assert all(was[older].state in LIVING for older in olders)
+        assert split_from(after, after, parameters=how) == {}
+
+
+def _tree(runs: Sequence[Sequence[Classified]], how: TrackingParameters) -> list[Kin]:
+    told = []
+    for before, after in pairwise(replay(runs, how)):
+        told += [
+            (draft.kind.value, draft.body)
+            for draft in events_of(
+                before, after, at=AT, who="test", run_id="r", parameters=how
+            )
+        ]
+    return list(kin_of_events(told))
+
+
+@given(several_runs, parameters)
+def test_every_merge_and_split_is_in_the_tree_and_every_kin_knows_the_other(
+    runs: list[list[Classified]], how: TrackingParameters
+) -> None:
+    tree = _tree(runs, how)
+    last = replay(runs, how)[-1]
+    merged = {
+        (site.merged_into, site.site_id)
+        for site in last
+        if site.state is SiteState.MERGED
+    }
+    assert merged <= {(kin.older, kin.younger) for kin in tree}
+    for site in last:
+        family = family_of(site.site_id, tree)
+        for parent in family.parents:
+            assert site.site_id in family_of(parent, tree).children
+        for child in family.children:
+            assert site.site_id in family_of(child, tree).parents
+            assert family_of(child, tree).tree == family.tree
+
+
+@given(several_runs, parameters, st.randoms(use_true_random=False))
+def test_the_tree_is_the_same_when_runs_are_done_again(
+    runs: list[list[Classified]], how: TrackingParameters, random: Random
+) -> None:
+    shuffled = [random.sample(run, len(run)) for run in runs]
+    assert _tree(shuffled, how) == _tree(runs, how)
+    twice = [run for run in runs for _ in range(2)]
+    assert _tree(twice, how) == _tree(runs, how)

@@ -35,11 +35,19 @@ from rsmonitor.records.run import RunResult
 Views = Callable[[Path, RunResult], None]
 """Writes further files of a result into a folder."""
 
+Heads = Callable[[str, str], bytes]
+"""Gives the head of the ledger as it is published, for a location and the SHA-256 of
+its manifest."""
+
 LOCATION: Final = re.compile(r"^[a-z0-9][a-z0-9_-]{0,127}$")
 """What a location may be: a plain name of one folder."""
 
 MANIFEST: Final = "manifest.json"
 """Lists the other files with their SHA-256."""
+
+HEAD: Final = "head.json"
+"""The end of the ledger's chain after the run was committed; not in the manifest, which
+it vouches for."""
 
 OWNER: Final = ".district"
 """Says whose outputs a folder holds."""
@@ -78,6 +86,8 @@ class FolderSink:
         False to leave out ``alerts.gpkg``, the slowest of the files.
     views : callable, optional
         Writes further files, such as maps, of a result into a folder.
+    head : callable, optional
+        Gives the head of the ledger, which is published with the run.
 
     Raises
     ------
@@ -92,6 +102,7 @@ class FolderSink:
         keep: int = KEEP,
         geopackage: bool = True,
         views: Views | None = None,
+        head: Heads | None = None,
     ) -> None:
         if keep < 0:
             raise ContractError(f"keep must not be negative, got {keep}")
@@ -99,6 +110,7 @@ class FolderSink:
         self._keep = keep
         self._geopackage = geopackage
         self._views = views
+        self._head = head
 
     def stage(self, result: RunResult) -> str:
         """
@@ -147,6 +159,11 @@ class FolderSink:
                 "The next week's run writes its own; to write this one again, start "
                 "with an empty work folder"
             )
+        # the head comes after the commit, and stays as it was published first
+        if self._head is not None and not (staged / HEAD).exists():
+            manifest = (staged / MANIFEST).read_bytes()
+            digest = hashlib.sha256(manifest).hexdigest()
+            write_atomic(staged / HEAD, self._head(location, digest))
         point(runs / LATEST, location)
         self._lead_to_latest()
         self._prune(runs, location)

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from rsmonitor.errors import ContractError, StoreError
+from rsmonitor.errors import BusyError, ContractError, StoreError
 from rsmonitor.io.stores.codec import encode
 from rsmonitor.records.acquisition import Product
-from rsmonitor.records.event import GENESIS, Event, EventDraft, chain
+from rsmonitor.records.alert import Alert
+from rsmonitor.records.case import Said, check_values
+from rsmonitor.records.event import BODY_KEYS, GENESIS, Event, EventDraft, chain
 from rsmonitor.records.run import RunCommit, SlotPointer
 
 
@@ -97,6 +99,86 @@ def check_same(old: Product, new: Product) -> None:
         )
 
 
+def check_draft(draft: EventDraft) -> None:
+    """
+    Refuse what a person did if its body does not say what its kind must say.
+
+    Parameters
+    ----------
+    draft : EventDraft
+        What is to be appended outside a run.
+
+    Raises
+    ------
+    ContractError
+        If a key is missing or not declared, a value is none that it may have, or the
+        kind is written by runs only.
+    """
+    declared = BODY_KEYS.get(draft.kind)
+    if declared is None:
+        raise ContractError(
+            f"event {draft.kind.value} is written by a run, not by a person"
+        )
+    given = set(draft.body)
+    missing = sorted(declared.needed - given)
+    unknown = sorted(given - declared.needed - declared.allowed)
+    if missing or (unknown and not declared.open):
+        raise ContractError(
+            f"event {draft.kind.value} must say {', '.join(sorted(declared.needed))}"
+            + (f"; missing: {', '.join(missing)}" if missing else "")
+            + (f"; not declared: {', '.join(map(str, unknown))}" if unknown else "")
+        )
+    check_values(draft.kind, draft.body)
+
+
+def said_of(alert: Alert, at: datetime) -> Said:
+    """
+    Give what the case of an alert needs to know of one of its versions.
+
+    Parameters
+    ----------
+    alert : Alert
+        The version.
+    at : datetime
+        When the run that said so was committed, UTC.
+
+    Returns
+    -------
+    Said
+        Its short form.
+    """
+    return Said(
+        alert_id=alert.alert_id,
+        site_id=alert.site.site_id,
+        version=alert.version,
+        area_m2=alert.site.latest.disturbance.area_m2,
+        at=at,
+    )
+
+
+def check_head(end: tuple[int, str], expected: tuple[int, str] | None) -> None:
+    """
+    Refuse to append to a chain that has grown since the caller looked.
+
+    Parameters
+    ----------
+    end : tuple of int and str
+        Number and hash of the last event now.
+    expected : tuple of int and str or None
+        What they were when the caller looked; None if that does not matter.
+
+    Raises
+    ------
+    BusyError
+        If they differ.
+    """
+    if expected is not None and end != expected:
+        raise BusyError(
+            f"the ledger has {end[0]} events, it had {expected[0]} when this was "
+            "decided: somebody else wrote to it meanwhile; look again and repeat"
+        )
+
+
 def chained(drafts: Iterable[EventDraft], seq: int, prev_hash: str) -> list[Event]:
     """
     Append drafts to a chain.
@@ -134,7 +216,7 @@ def chained(drafts: Iterable[EventDraft], seq: int, prev_hash: str) -> list[Even
 
 
 def chain_problems(
-    events: Iterator[Event], expected: tuple[int, str] | None = None
+    events: Iterator[Event], *heads: tuple[int, str] | None
 ) -> list[str]:
     """
     Check a chain link by link.
@@ -143,9 +225,9 @@ def chain_problems(
     ----------
     events : iterator of Event
         The chain from its start.
-    expected : tuple of int and str, optional
-        A head that was kept elsewhere: number and hash of an event that was once the
-        last one. Only it shows a tail that was cut off or written anew.
+    *heads : tuple of int and str, or None
+        Heads that were kept elsewhere: number and hash of an event that was once the
+        last one. Only they show a tail that was cut off or written anew.
 
     Returns
     -------
@@ -154,7 +236,7 @@ def chain_problems(
     """
     problems = []
     seq, prev_hash = 0, GENESIS
-    found = expected is None or expected == (0, GENESIS)
+    missing = {head for head in heads if head is not None} - {(0, GENESIS)}
     for event in events:
         if event.seq != seq + 1:
             problems.append(f"event {event.seq} follows event {seq}: some are missing")
@@ -164,13 +246,13 @@ def chain_problems(
             )
         if not _is_intact(event):
             problems.append(f"event {event.seq} was changed: its hash does not fit")
-        found = found or (event.seq, event.hash) == expected
+        missing.discard((event.seq, event.hash))
         seq, prev_hash = event.seq, event.hash
-    if expected is not None and not found:
-        problems.append(
-            f"event {expected[0]} with hash {expected[1]} is not in the chain of "
-            f"{seq} events: its end was cut off or written anew"
-        )
+    problems += [
+        f"event {number} with hash {digest} is not in the chain of {seq} events: its "
+        "end was cut off or written anew"
+        for number, digest in sorted(missing)
+    ]
     return problems
 
 

@@ -8,6 +8,7 @@ and undo a commit, and the slots it pointed at may have been written over since.
 """
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from rsmonitor.io.foundation.files import (
     make_folder,
     rename_durably,
 )
+from rsmonitor.records.event import canonical_json
 
 SCHEMA_VERSION: Final = 3
 """Raised when a table or the JSON form of a stored record changes."""
@@ -128,7 +130,28 @@ CREATE TRIGGER alert_version_fixed BEFORE UPDATE ON alert_version
 BEGIN SELECT RAISE(ABORT, 'what an alert said is never changed'); END;
 """
 
+TRIGGERS: Final = (
+    "alert_version_fixed",
+    "alert_version_kept",
+    "alert_version_new",
+    "event_fixed",
+    "event_in_order",
+    "event_kept",
+)
+"""What refuses a change of the past; a ledger without one was opened by somebody."""
+
+OLDER_VERSIONS: Final = "alert_versions_of_schema_1"  # as in the migration below
+"""Key in ``meta``: up to which place `alert_version` holds texts of the first schema.
+They stay as they are, because what an alert said is never changed; who reads them
+passes them through `with_later_fields`."""
+
 _MIGRATIONS: Final = {
+    # verdicts came to say how they were found; the tables did not change
+    1: """
+UPDATE alert SET record = with_later_fields(record);
+INSERT INTO meta (key, value)
+    SELECT 'alert_versions_of_schema_1', coalesce(max(place), 0) FROM alert_version;
+""",
     # checkpoints are a kind of state too; which kinds there are is not the table's
     # business
     2: """
@@ -180,8 +203,39 @@ LEDGER: Final = Layout(
 """The ledger of runs."""
 
 
+def with_later_fields(text: str) -> str:
+    """
+    Add to an alert of the first schema what its verdict did not say then.
+
+    Parameters
+    ----------
+    text : str
+        JSON of an `rsmonitor.records.alert.Alert` as the first schema had it.
+
+    Returns
+    -------
+    str
+        The same with the fields that came later, saying nothing: no trace of rules, no
+        restriction, no warning, no table of laws. A text that is no such alert comes
+        back as it is; whoever decodes it says why.
+    """
+    try:
+        alert = json.loads(text)
+        verdict = alert["verdict"]
+        alert["verdict"] = {"warnings": [], "law_table": ""} | verdict
+        alert["verdict"]["parts"] = [
+            {"trace": [], "restrictions": [], "counted_only": False} | part
+            for part in verdict["parts"]
+        ]
+        return canonical_json(alert)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return text
+
+
 @contextlib.contextmanager
-def reading(path: Path, layout: Layout = LEDGER) -> Iterator[sqlite3.Connection]:
+def reading(
+    path: Path, layout: Layout = LEDGER, *, older: bool = False
+) -> Iterator[sqlite3.Connection]:
     """
     Open a file over a connection that cannot write.
 
@@ -191,6 +245,9 @@ def reading(path: Path, layout: Layout = LEDGER) -> Iterator[sqlite3.Connection]
         An existing file.
     layout : Layout, default LEDGER
         What it must be.
+    older : bool, default False
+        True also opens a file that `upgrade` would bring to the schema of today: for
+        tables that never changed.
 
     Yields
     ------
@@ -208,7 +265,8 @@ def reading(path: Path, layout: Layout = LEDGER) -> Iterator[sqlite3.Connection]
     # that died left half written, and it opens a write-protected file all the same
     with _connected(path, "rw", layout) as connection:
         connection.execute("PRAGMA query_only = ON")
-        _require_version(path, connection, layout)
+        if not older or _version(path, connection, layout) not in layout.migrations:
+            _require_version(path, connection, layout)
         yield connection
 
 
@@ -318,7 +376,8 @@ def upgrade(path: Path, *, turn: Path, layout: Layout = LEDGER) -> Path | None:
     Returns
     -------
     Path or None
-        The copy of the file as it was, ``<name>.schema2``; None if nothing was done.
+        The copy of the file as it was, such as ``<name>.schema2``; None if nothing was
+        done.
 
     Raises
     ------
@@ -339,6 +398,9 @@ def upgrade(path: Path, *, turn: Path, layout: Layout = LEDGER) -> Path | None:
         _connected(path, "rw", layout) as connection,
     ):
         connection.execute("PRAGMA synchronous = EXTRA")
+        connection.create_function(
+            with_later_fields.__name__, 1, with_later_fields, deterministic=True
+        )
         # nobody writes between the copy and the change
         connection.execute("BEGIN IMMEDIATE")
         version = _version(path, connection, layout)
@@ -396,9 +458,15 @@ def _require_version(
     """Refuse a file that is something else, or of another schema version."""
     version = _version(path, connection, layout)
     if version != layout.schema_version:
+        advice = (
+            "the next 'rsmonitor run' or 'rsmonitor cases list' brings it up to date "
+            "and keeps it as it was beside"
+            if version in layout.migrations
+            else "use the rsmonitor that wrote it"
+        )
         raise StoreError(
             f"{path} has schema version {version}, this rsmonitor knows "
-            f"{layout.schema_version}; use the rsmonitor that wrote it"
+            f"{layout.schema_version}; {advice}"
         )
 
 

@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,14 +15,25 @@ from rsmonitor.io.stores.commit import (
     chain_problems,
     chained,
     check_commit,
+    check_draft,
     check_flip,
+    check_head,
     check_same,
 )
-from rsmonitor.io.stores.database import create, reading, upgrade, writing
+from rsmonitor.io.stores.database import (
+    OLDER_VERSIONS,
+    TRIGGERS,
+    create,
+    reading,
+    upgrade,
+    with_later_fields,
+    writing,
+)
 from rsmonitor.records.acquisition import Product
 from rsmonitor.records.alert import Alert
+from rsmonitor.records.case import Said
 from rsmonitor.records.district import IDENTIFIER
-from rsmonitor.records.event import GENESIS, Event
+from rsmonitor.records.event import GENESIS, Event, EventDraft
 from rsmonitor.records.run import RunCommit, RunRecord, SlotPointer, StateKind
 from rsmonitor.records.site import Site
 
@@ -248,11 +260,56 @@ class SqliteLedger:
             If the ledger is damaged or of an unknown schema version.
         """
         rows = self._rows(
-            "SELECT alert_id, record FROM alert_version WHERE alert_id = ? "
-            "ORDER BY place",
+            "SELECT alert_id, record, place <= CAST(coalesce("
+            "(SELECT value FROM meta WHERE key = ?), 0) AS INTEGER) "
+            "FROM alert_version WHERE alert_id = ? ORDER BY place",
+            OLDER_VERSIONS,
             alert_id,
         )
-        return tuple(self._decoded(Alert, "alert_version", *row) for row in rows)
+        return tuple(
+            self._decoded(
+                Alert, "alert_version", name, with_later_fields(text) if old else text
+            )
+            for name, text, old in rows
+        )
+
+    def said(self, district: str) -> tuple[Said, ...]:
+        """
+        List when each version of each alert of a district was said.
+
+        Parameters
+        ----------
+        district : str
+            `District.code`.
+
+        Returns
+        -------
+        tuple of Said
+            In the order in which they were committed, withdrawn alerts included.
+
+        Raises
+        ------
+        StoreError
+            If the ledger is damaged or of an unknown schema version.
+        """
+        rows = self._rows(
+            "SELECT alert_id, v.record ->> '$.site.site_id', v.record ->> '$.version', "
+            "v.record ->> '$.site.latest.disturbance.area_m2', finished_at "
+            "FROM alert_version AS v JOIN run USING (run_id) WHERE district = ? "
+            "ORDER BY place",
+            district,
+        )
+        with self._blaming("alert_version"):
+            return tuple(
+                Said(
+                    alert_id=alert_id,
+                    site_id=site_id,
+                    version=version,
+                    area_m2=area_m2,
+                    at=datetime.fromisoformat(at),
+                )
+                for alert_id, site_id, version, area_m2, at in rows
+            )
 
     def lines(self, district: str) -> tuple[str, ...]:
         """
@@ -328,6 +385,7 @@ class SqliteLedger:
                 "WHERE seq > ? ORDER BY seq LIMIT ?",
                 last,
                 _EVENTS_AT_A_TIME,
+                older=True,
             )
             for row in rows:
                 event = _event(*row)
@@ -352,19 +410,43 @@ class SqliteLedger:
         StoreError
             If the ledger is damaged or of an unknown schema version.
         """
-        rows = self._rows("SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1")
+        rows = self._rows(
+            "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", older=True
+        )
         return rows[0] if rows else (0, GENESIS)
 
-    def verify(self, expected: tuple[int, str] | None = None) -> list[str]:
+    def last(self) -> Event | None:
+        """
+        Give the last event, which the published head names.
+
+        Returns
+        -------
+        Event or None
+            None if there is none.
+
+        Raises
+        ------
+        StoreError
+            If the ledger is damaged or of an unknown schema version.
+        """
+        rows = self._rows(
+            "SELECT seq, prev_hash, hash, kind, at, who, body FROM event "
+            "ORDER BY seq DESC LIMIT 1",
+            older=True,
+        )
+        return _event(*rows[0]) if rows else None
+
+    def verify(self, *heads: tuple[int, str] | None) -> list[str]:
         """
         Check the chain link by link, and the file that holds it.
 
         A chain that was cut, or written anew from some point on, is whole in itself:
-        only a head that was kept elsewhere shows it.
+        only a head that was kept elsewhere shows it. A ledger of an older schema can
+        be verified as it is.
 
         Parameters
         ----------
-        expected : tuple of int and str, optional
+        *heads : tuple of int and str, or None
             What `head` gave once.
 
         Returns
@@ -379,14 +461,50 @@ class SqliteLedger:
         """
         problems = [
             f"{self._path}: {text}"
-            for (text,) in self._rows("PRAGMA integrity_check")
+            for (text,) in self._rows("PRAGMA integrity_check", older=True)
             if text != "ok"
         ]
         problems += [
             f"{self._path}: a row of table {table} names a run that is not there"
-            for table, *_ in self._rows("PRAGMA foreign_key_check")
+            for table, *_ in self._rows("PRAGMA foreign_key_check", older=True)
         ]
-        return problems + chain_problems(self.events(), expected)
+        if self._path.exists():
+            problems += self._open_doors()
+            problems += self._changed_versions()
+        return problems + chain_problems(self.events(), *heads)
+
+    def _open_doors(self) -> list[str]:
+        """Say which triggers that keep the past are gone."""
+        rows = self._rows(
+            "SELECT name FROM sqlite_master WHERE type = 'trigger'", older=True
+        )
+        gone = sorted(set(TRIGGERS) - {name for (name,) in rows})
+        if not gone:
+            return []
+        names = ", ".join(gone)
+        return [f"{self._path}: triggers that keep the past were removed: {names}"]
+
+    def _changed_versions(self) -> list[str]:
+        """Say which texts of alerts do not fit their digest."""
+        problems, last = [], -1
+        while True:
+            rows = self._rows(
+                "SELECT place, alert_id, sha256, record FROM alert_version "
+                "WHERE place > ? ORDER BY place LIMIT ?",
+                last,
+                _EVENTS_AT_A_TIME,
+                older=True,
+            )
+            problems += [
+                f"{self._path}: what alert {alert_id} said was changed: its digest "
+                "does not fit"
+                for _, alert_id, digest, text in rows
+                if not isinstance(text, str)
+                or hashlib.sha256(text.encode()).hexdigest() != digest
+            ]
+            if len(rows) < _EVENTS_AT_A_TIME:
+                return problems
+            last = rows[-1][0]
 
     def commit(self, commit: RunCommit) -> None:
         """
@@ -416,6 +534,52 @@ class SqliteLedger:
         create(self._path, turn=self._locks / ".ledger.lock")
         with writing(self._path) as connection:
             self._commit(connection, commit, rows)
+
+    def append(
+        self,
+        drafts: Sequence[EventDraft],
+        *,
+        expected_head: tuple[int, str] | None = None,
+    ) -> tuple[Event, ...]:
+        """
+        Add what people did to the chain, outside a run: all of it or nothing.
+
+        Parameters
+        ----------
+        drafts : sequence of EventDraft
+            What happened, in order; each body as `check_draft` wants it.
+        expected_head : tuple of int and str, optional
+            What `head` gave when the caller decided; nothing is added if the chain
+            has grown since.
+
+        Returns
+        -------
+        tuple of Event
+            The new links.
+
+        Raises
+        ------
+        ContractError
+            If a body lacks what its kind must say, or cannot be stored.
+        StoreError
+            If the ledger is damaged or of an unknown schema version.
+        OutputError
+            If it cannot be written.
+        BusyError
+            If others kept it busy for half a minute, or wrote to it meanwhile.
+        """
+        for draft in drafts:
+            check_draft(draft)
+        chained(drafts, *self.head())  # refused before anything is made
+        if not drafts:
+            return ()
+        create(self._path, turn=self._locks / ".ledger.lock")
+        with writing(self._path) as connection:
+            end = _end(connection)
+            check_head(end, expected_head)
+            events = chained(drafts, *end)
+            _write_events(connection, events)
+        return tuple(events)
 
     def _commit(
         self, connection: sqlite3.Connection, commit: RunCommit, rows: "_Rows"
@@ -465,23 +629,13 @@ class SqliteLedger:
             [(*row, *row[:2]) for row in rows.versions],
         )
 
-        last = connection.execute(
-            "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
-        connection.executemany(
-            "INSERT INTO event (seq, prev_hash, hash, kind, at, who, body) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (e.seq, e.prev_hash, e.hash, e.kind, e.at, e.who, e.body)
-                for e in chained(commit.events, *(last or (0, GENESIS)))
-            ],
-        )
+        _write_events(connection, chained(commit.events, *_end(connection)))
 
-    def _rows(self, query: str, *values: object) -> list[Any]:
+    def _rows(self, query: str, *values: object, older: bool = False) -> list[Any]:
         """Read rows; a ledger that does not exist has none."""
         if not self._path.exists():
             return []
-        with reading(self._path) as connection:
+        with reading(self._path, older=older) as connection:
             return connection.execute(query, values).fetchall()
 
     def _decoded(self, kind: type[_R], table: str, key: str, text: str) -> _R:
@@ -561,6 +715,23 @@ def _pointer(
         kind=kind,
         slot=slot,
         sha256=sha256,
+    )
+
+
+def _end(connection: sqlite3.Connection) -> tuple[int, str]:
+    """Give number and hash of the last event."""
+    row = connection.execute(
+        "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1"
+    ).fetchone()
+    return row or (0, GENESIS)
+
+
+def _write_events(connection: sqlite3.Connection, events: Iterable[Event]) -> None:
+    """Write links at the end of the chain."""
+    connection.executemany(
+        "INSERT INTO event (seq, prev_hash, hash, kind, at, who, body) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(e.seq, e.prev_hash, e.hash, e.kind, e.at, e.who, e.body) for e in events],
     )
 
 

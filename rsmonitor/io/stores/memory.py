@@ -30,16 +30,20 @@ from rsmonitor.io.stores.commit import (
     chain_problems,
     chained,
     check_commit,
+    check_draft,
     check_flip,
+    check_head,
     check_same,
+    said_of,
 )
 from rsmonitor.io.stores.slot_format import Layout, State
 from rsmonitor.io.stores.snapshot import snapshot_of
 from rsmonitor.io.stores.state import idle_slot, part_of, target_of
 from rsmonitor.records.acquisition import AcquisitionKey, Product
 from rsmonitor.records.alert import Alert
+from rsmonitor.records.case import Said
 from rsmonitor.records.district import IDENTIFIER
-from rsmonitor.records.event import GENESIS, Event
+from rsmonitor.records.event import GENESIS, Event, EventDraft
 from rsmonitor.records.grid import Block, Grid
 from rsmonitor.records.licence import Licence, RegisterSnapshot
 from rsmonitor.records.rasters import SCENE, check
@@ -218,6 +222,7 @@ class _Books:
     sites: Mapping[str, tuple[Site, ...]] = field(default_factory=dict)
     alerts: Mapping[str, tuple[Alert, ...]] = field(default_factory=dict)
     versions: tuple[Alert, ...] = ()
+    said: tuple[tuple[str, Said], ...] = ()
     events: tuple[Event, ...] = ()
 
 
@@ -365,6 +370,22 @@ class MemoryLedger:
         """
         return tuple(a for a in self._books.versions if a.alert_id == alert_id)
 
+    def said(self, district: str) -> tuple[Said, ...]:
+        """
+        List when each version of each alert of a district was said.
+
+        Parameters
+        ----------
+        district : str
+            `District.code`.
+
+        Returns
+        -------
+        tuple of Said
+            In the order in which they were committed.
+        """
+        return tuple(said for of, said in self._books.said if of == district)
+
     def lines(self, district: str) -> tuple[str, ...]:
         """
         List the lines of a district that have state.
@@ -428,13 +449,13 @@ class MemoryLedger:
         events = self._books.events
         return (events[-1].seq, events[-1].hash) if events else (0, GENESIS)
 
-    def verify(self, expected: tuple[int, str] | None = None) -> list[str]:
+    def verify(self, *heads: tuple[int, str] | None) -> list[str]:
         """
         Check the chain link by link.
 
         Parameters
         ----------
-        expected : tuple of int and str, optional
+        *heads : tuple of int and str, or None
             What `head` gave once.
 
         Returns
@@ -442,7 +463,7 @@ class MemoryLedger:
         list of str
             What is wrong, in words; empty if nothing is.
         """
-        return chain_problems(self.events(), expected)
+        return chain_problems(self.events(), *heads)
 
     def commit(self, commit: RunCommit) -> None:
         """
@@ -465,6 +486,43 @@ class MemoryLedger:
             encode_text(record)
         with self._turn:
             self._books = _with(self._books, commit)
+
+    def append(
+        self,
+        drafts: Sequence[EventDraft],
+        *,
+        expected_head: tuple[int, str] | None = None,
+    ) -> tuple[Event, ...]:
+        """
+        Add what people did to the chain, outside a run.
+
+        Parameters
+        ----------
+        drafts : sequence of EventDraft
+            What happened, in order.
+        expected_head : tuple of int and str, optional
+            What `head` gave when the caller decided.
+
+        Returns
+        -------
+        tuple of Event
+            The new links.
+
+        Raises
+        ------
+        ContractError
+            As `rsmonitor.io.stores.ledger.SqliteLedger.append`.
+        BusyError
+            As there.
+        """
+        for draft in drafts:
+            check_draft(draft)
+        with self._turn:
+            end = self.head()
+            check_head(end, expected_head)
+            events = tuple(chained(drafts, *end))
+            self._books = replace(self._books, events=(*self._books.events, *events))
+        return events
 
 
 class MemoryRegister:
@@ -774,5 +832,9 @@ def _with(books: _Books, commit: RunCommit) -> _Books:
         sites={**books.sites, record.district: commit.sites},
         alerts={**books.alerts, record.district: commit.alerts},
         versions=(*books.versions, *new),
+        said=(
+            *books.said,
+            *((record.district, said_of(alert, commit.finished_at)) for alert in new),
+        ),
         events=(*books.events, *chained(commit.events, seq, prev_hash or GENESIS)),
     )

@@ -1,0 +1,236 @@
+"""Tips of the public: taken in, matched, answered, and forgotten on request."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from rsmonitor.cli.terminal import say, say_refused
+from rsmonitor.errors import EXIT_DONE, EXIT_PARTIAL
+
+if TYPE_CHECKING:
+    from rsmonitor.records.tip import MatchingParameters
+    from rsmonitor.stages.matching import Matched
+
+app = typer.Typer(
+    help="Tips of the public (举报线索): match them to sites.\n\n"
+    "Example: rsmonitor tips import district.toml 举报.xlsx",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+RESULTS: Final = {
+    "matched": "已匹配 matched",
+    "priority_look": "优先查看 priority look",
+    "needs_place": "待定位 needs a place",
+}
+"""What became of a tip, in words."""
+
+SHOWN: Final = 5
+"""Nearest sites that are listed of a tip."""
+
+Config = Annotated[Path, typer.Argument(help="Settings, a TOML file.")]
+TipId = Annotated[str, typer.Argument(help="Id of the tip, t and twelve characters.")]
+Within = Annotated[
+    float, typer.Option("--within-m", help="Metres between a tip and a site.")
+]
+Ahead = Annotated[
+    int, typer.Option(help="Days after the tip in which a change may be seen first.")
+]
+Behind = Annotated[
+    int, typer.Option(help="Days before the tip since which a site may be quiet.")
+]
+WITHIN_M: Final = 500.0
+DAYS_AHEAD: Final = 120
+DAYS_BEHIND: Final = 365
+
+
+@app.command("import")
+def import_(
+    config: Config,
+    file: Annotated[
+        Path, typer.Argument(help="XLSX, CSV, GeoPackage or GeoJSON of tips.")
+    ],
+    within_m: Within = WITHIN_M,
+    days_ahead: Ahead = DAYS_AHEAD,
+    days_behind: Behind = DAYS_BEHIND,
+) -> int:
+    """
+    Take tips in, and match all tips to all sites in space and time.
+
+    A tip has a day and a point, a polygon or an address. Names and contacts go to a
+    table of their own (tips.sqlite in the work folder), from which 'tips erase' removes
+    them; everything else knows a tip by an opaque id. The same file twice adds nothing.
+
+    Exit codes: 0 done; 1 done, but rows were refused; 2 usage; 3 no row can be used;
+    4 the ledger is busy.
+
+    Example: rsmonitor tips import district.toml 举报.xlsx --within-m 500
+    """
+    from rsmonitor.wiring.returns import open_desk
+    from rsmonitor.wiring.tips import import_tips
+
+    done = import_tips(
+        open_desk(config),
+        file,
+        parameters=_parameters(within_m, days_ahead, days_behind),
+    )
+    say(done.notes)
+    say_refused([str(one) for one in done.refused])
+    typer.echo(
+        f"{done.new} tips taken in, {done.known} known before; "
+        f"{len(done.refused)} rows refused"
+    )
+    _summarise(done.matched)
+    return EXIT_PARTIAL if done.refused else EXIT_DONE
+
+
+@app.command()
+def match(
+    config: Config,
+    within_m: Within = WITHIN_M,
+    days_ahead: Ahead = DAYS_AHEAD,
+    days_behind: Behind = DAYS_BEHIND,
+) -> int:
+    """
+    Match all tips to the sites as they are now, and record what is new.
+
+    Do this after a run: what a tip spoke of may have been seen since.
+
+    Example: rsmonitor tips match district.toml
+    """
+    from rsmonitor.wiring.returns import open_desk
+    from rsmonitor.wiring.tips import match_again
+
+    parameters = _parameters(within_m, days_ahead, days_behind)
+    _summarise(match_again(open_desk(config), parameters=parameters))
+    return EXIT_DONE
+
+
+@app.command("list")
+def list_(
+    config: Config,
+    within_m: Within = WITHIN_M,
+    days_ahead: Ahead = DAYS_AHEAD,
+    days_behind: Behind = DAYS_BEHIND,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """
+    Say what became of each tip; names nobody.
+
+    Example: rsmonitor tips list district.toml --json
+    """
+    from rsmonitor.wiring.returns import open_desk
+    from rsmonitor.wiring.tips import tip_results
+
+    parameters = _parameters(within_m, days_ahead, days_behind)
+    results = list(tip_results(open_desk(config), parameters=parameters))
+    if as_json:
+        typer.echo(json.dumps(results, ensure_ascii=False, indent=1))
+        return EXIT_DONE
+    for tip in results:
+        place = "" if tip["place"] is None else "{:.6f},{:.6f}".format(*tip["place"])
+        erased = "  [来源已删除 source erased]" if tip["erased"] else ""
+        typer.echo(
+            f"{tip['tip_id']}  {tip['day']}  {place:22}  "
+            f"{RESULTS[tip['result']]}{erased}"
+        )
+        for found in tip["matches"][:SHOWN]:
+            said = "; ".join(found["found"]) or "未核查 not checked yet"
+            typer.echo(
+                f"    {found['alert_id']}  {found['distance_m']:.0f} m, "
+                f"{found['days_apart']:+d} d, {found['state']}: {said}"
+            )
+        if len(tip["matches"]) > SHOWN:
+            typer.echo(f"    and {len(tip['matches']) - SHOWN} more; --json has all")
+    typer.echo(f"{len(results)} tips")
+    return EXIT_DONE
+
+
+@app.command()
+def place(
+    config: Config,
+    tip_id: TipId,
+    at: Annotated[str, typer.Option(help="Longitude,latitude in WGS 84 or CGCS2000.")],
+) -> int:
+    """
+    Give a tip that has an address only its place.
+
+    Example: rsmonitor tips place district.toml tabcdefghijkl --at 115.03,24.91
+    """
+    from rsmonitor.wiring.returns import open_desk
+    from rsmonitor.wiring.tips import place_tip
+
+    try:
+        longitude, latitude = map(float, at.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"--at is longitude,latitude such as 115.03,24.91, got {at!r}"
+        ) from error
+    place_tip(open_desk(config), tip_id, longitude=longitude, latitude=latitude)
+    typer.echo(f"{tip_id}: placed; 'rsmonitor tips match' matches it")
+    return EXIT_DONE
+
+
+@app.command()
+def source(config: Config, tip_id: TipId) -> int:
+    """
+    Show what is known of who gave and who registered a tip, to answer them.
+
+    Do not redirect it into a file: 'tips erase' could not erase that.
+
+    Example: rsmonitor tips source district.toml tabcdefghijkl
+    """
+    from rsmonitor.wiring.returns import open_desk
+
+    told = open_desk(config).tips.told(tip_id)
+    for name, value in told.items():
+        typer.echo(f"{name}: {value}")
+    if not told:
+        typer.echo("nothing is known, or it was erased")
+    return EXIT_DONE
+
+
+@app.command()
+def erase(config: Config, tip_id: TipId) -> int:
+    """
+    Remove what is known of who gave a tip; day, place and result stay.
+
+    What was there is written over, in the store and in its journal. The file that was
+    imported, and backups, are yours to delete.
+
+    Example: rsmonitor tips erase district.toml tabcdefghijkl
+    """
+    from rsmonitor.wiring.returns import open_desk
+
+    desk = open_desk(config)
+    removed = desk.tips.erase(tip_id, at=desk.clock.now())
+    typer.echo(f"{tip_id}: " + ("erased" if removed else "was erased before"))
+    typer.echo("the imported file and your backups are not touched; delete them too")
+    return EXIT_DONE
+
+
+def _parameters(within_m: float, ahead: int, behind: int) -> "MatchingParameters":
+    """Check what the options say."""
+    from rsmonitor.errors import ContractError
+    from rsmonitor.records.tip import MatchingParameters
+
+    try:
+        return MatchingParameters(
+            within_m=within_m, days_ahead=ahead, days_behind=behind
+        )
+    except ContractError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _summarise(matched: "Matched") -> None:
+    """Print what became of all tips."""
+    told = {match.tip_id for match in matched.matches}
+    typer.echo(
+        f"{len(told)} tips matched to sites; {len(matched.priority)} without a change, "
+        f"for a priority look; {len(matched.unplaced)} need a place; "
+        f"{len(matched.untold)} sites without a tip stay as they are"
+    )
+    for tip_id in matched.priority:
+        typer.echo(f"  优先查看 priority look: {tip_id}")

@@ -1,0 +1,1 @@
+"""What comes back from people: results of triage and inspection, and tips."""
