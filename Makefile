@@ -42,7 +42,7 @@ check: $(VENV)/.dev
 	$(BIN)/python -m pytest -q tests/architecture
 
 bench: $(VENV)/.dev
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python -m benchmarks.run
 
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(PYTEST_ARGS)

@@ -12,6 +12,7 @@ The state is made up: the reference is the ground of the year before without its
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -51,7 +52,7 @@ from rsmonitor.stages.evidence import initial_state
 from rsmonitor.stages.history import SceneNorm, quantised
 from rsmonitor.stages.indices import spectral_indices
 
-BLOCK: Final = 1024
+BLOCK: Final = int(os.environ.get("BLOCK", "1024"))
 PAIRS: Final = 11
 WITHOUT_STATE: Final = 1.5
 WITH_STATE: Final = 1.8
@@ -393,7 +394,9 @@ def main() -> int:
                 bench.look()
                 profile = cProfile.Profile(time.process_time)
                 profile.runcall(bench.look)
-                pstats.Stats(profile).sort_stats("tottime").print_stats(28)
+                pstats.Stats(profile).sort_stats(
+                    os.environ.get("SORT", "tottime")
+                ).print_stats(60)
                 return 0
             print(machine().line if hasattr(machine(), "line") else machine())
             print(table(measure(bench, root, given.pairs)))

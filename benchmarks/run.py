@@ -1,113 +1,76 @@
-"""Speed of the demo's detector as a ratio to reading its own input, in one run.
+"""All benchmarks, one after the other, as docs/performance.md tells them.
 
-Process CPU time, interleaved pairs after a warm-up, median and 95 % bootstrap interval.
+    python -m benchmarks.run            everything, some forty minutes on two cores
+    python -m benchmarks.run --quick    a small tile and few pairs: that it works
+
+Each is a process of its own, so that no one's memory or compiled code is another's. A
+benchmark that cannot run says so, and the rest are run all the same.
 """
 
-import statistics
+import argparse
+import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
-import numpy as np
+from benchmarks.tile import default_folder
 
-from rsmonitor.pipeline.looks import Looks, day_number, day_of
-from rsmonitor.records.grid import Block
-from rsmonitor.stages.evidence import (
-    initial_state,
-    observe,
-    residuals,
-    scene_statistics,
-)
-from rsmonitor.stages.history import Norm, fit_reference, scene_norm
-from rsmonitor.stages.indices import weights
-from rsmonitor.wiring import demo_settings, open_source
+PARTS: Final = {
+    "a, c, g": ("look", "one look of a whole tile; memory of a worker; threads"),
+    "a": ("decoding", "reading stored numbers, against decoding"),
+    "b": ("state", "state on disk: bytes and cost of a look"),
+    "d": ("fit", "fit of the history, against nrt"),
+    "e": ("composite", "load and composite, against odc-stac"),
+    "f": ("outlines", "outlines, against features.shapes"),
+    "law": ("licensing", "verdicts, against geopandas.overlay"),
+}
+"""By the letter of the target: the module, and what it measures."""
 
-PAIRS = 15
+QUICK: Final = {
+    "look": ["--size", "2744", "--pairs", "3"],
+    "decoding": ["--size", "2744", "--pairs", "3"],
+    "outlines": ["--pairs", "3"],
+    "composite": ["--pairs", "3"],
+}
+ON_TILES: Final = {"look": "--folder", "decoding": "--folder"}
 
 
 def main() -> int:
     """
-    Measure and print.
+    Run and print.
 
     Returns
     -------
     int
-        0.
+        1 if a benchmark could not run, else 0.
     """
-    settings = demo_settings(Path("unused"))
-    parameters = settings.parameters
-    with open_source(settings) as source:
-        (grid,) = source.grids()
-        whole = Block(row=0, col=0, height=grid.height, width=grid.width)
-        products = source.find(grid, until=datetime(2100, 1, 1, tzinfo=UTC))
-        past = [p for p in products if day_of(p) <= parameters.history.until]
-        new = products[len(past) :]
-        looks = Looks(source, grid, parameters)
-        share = weights(looks.names)
-        days = np.array([day_number(p) for p in past])
-        values = np.stack([looks.values(p, whole) for p in past])
-        started = time.process_time()
-        common = scene_norm(
-            values.reshape(len(past), len(looks.names), -1),
-            days,
-            weights=share,
-            min_sample=200,
-            parameters=parameters.history,
-        )
-        reference = fit_reference(
-            values, days, common.offsets, parameters=parameters.history
-        )
-        fit = time.process_time() - started
-        norm = Norm.unpack(common.packed())
-        blank = initial_state(len(looks.names), np.zeros(grid.shape, np.uint16))
-
-        def read() -> None:
-            for product in new:
-                source.load(product, grid, whole)
-
-        def detect() -> None:
-            state = blank
-            looks.forget()
-            for product in new:
-                look = looks.values(product, whole)
-                day = day_number(product)
-                sample = residuals(look, reference, day).reshape(len(look), -1)
-                seen = scene_statistics(
-                    sample, norm=norm, parameters=parameters.evidence
-                )
-                if seen is not None:
-                    state = observe(
-                        state,
-                        reference,
-                        look,
-                        day=day,
-                        weights=share,
-                        statistics=seen,
-                        norm=norm,
-                        parameters=parameters.evidence,
-                    )
-
-        read()
-        detect()
-        ratios = []
-        for _ in range(PAIRS):
-            begun = time.process_time()
-            read()
-            between = time.process_time()
-            detect()
-            ratios.append((time.process_time() - between) / (between - begun))
-    draws = np.random.default_rng(0).choice(ratios, (2000, PAIRS))
-    low, high = np.percentile(np.median(draws, axis=1), [2.5, 97.5])
-    pixel_dates = values.shape[0] * grid.height * grid.width
-    sys.stdout.write(
-        f"one look, reading included, over reading alone: "
-        f"{statistics.median(ratios):.2f} (95 %: {low:.2f} to {high:.2f}, "
-        f"{PAIRS} pairs of {len(new)} looks)\n"
-        f"history fit: {pixel_dates / fit / 1e6:.2f} million pixel-dates a second, "
-        f"{len(looks.names)} indices, one process\n"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    return 0
+    parser.add_argument("--quick", action="store_true", help="small and few")
+    parser.add_argument("--only", nargs="*", help="modules, such as look state")
+    parser.add_argument("--folder", type=Path, default=default_folder())
+    given = parser.parse_args()
+    failed = []
+    for letter, (module, what) in PARTS.items():
+        if given.only and module not in given.only:
+            continue
+        print(f"\n== {letter}: {what} (python -m benchmarks.{module})", flush=True)
+        command = [sys.executable, "-m", f"benchmarks.{module}"]
+        if given.quick:
+            command += QUICK.get(module, [])
+        if module in ON_TILES:
+            command += [ON_TILES[module], str(given.folder)]
+        begun = time.monotonic()
+        status = subprocess.run(command, check=False).returncode  # noqa: S603 - ours
+        print(f"-- {time.monotonic() - begun:.0f} s", flush=True)
+        if status:
+            failed.append(module)
+            print(f"not run: {module} ended with {status}", flush=True)
+    if failed:
+        print(f"\nnot run: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -245,7 +245,7 @@ class RunSettings:
     out: str
     """Folder of the outputs, relative to the settings file."""
 
-    block_size: int = 512
+    block_size: int = 1024
     """Rows and columns of a block of work."""
 
     workers: int = 1

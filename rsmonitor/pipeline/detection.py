@@ -296,6 +296,8 @@ def detect(
     StoreError
         If stored state is damaged.
     """
+    # what a run that died left behind may not be whole, and may be of other settings
+    doors.blocks.scratch.clear()
     work = _Work(job, doors, partition, grid)
     found = doors.source.find(grid, until=partition.week.end)
     applied = [

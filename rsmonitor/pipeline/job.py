@@ -52,7 +52,7 @@ class Job:
     software: str
     """``rsmonitor`` and its version."""
 
-    block_size: int = 512
+    block_size: int = 1024
     """Rows and columns of a block; changes no result."""
 
     laws: LawTable = field(default_factory=LawTable)

@@ -158,7 +158,8 @@ class Looks:
             shadow=self._shadow(product, window),
         )
         look = ScreenedLook(
-            numbers=numbers.cut(inside, self._kept_bands), flags=seen.flags
+            numbers=numbers.cut(inside, self._kept_bands, classes=False),
+            flags=seen.flags,
         )
         self._scratch.put(place, (look, seen.counts))
         return look, seen.counts

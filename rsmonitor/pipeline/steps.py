@@ -515,7 +515,7 @@ def windows(block: Block, layers: int) -> list[Block]:
     Examples
     --------
     >>> [w.height for w in windows(Block(row=0, col=0, height=512, width=512), 120)]
-    [256, 256]
+    [171, 171, 170]
     """
     # values and offsets, single precision
     most = max(1, FIT_BYTES // max(1, 8 * layers * block.width))

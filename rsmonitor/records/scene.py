@@ -94,10 +94,15 @@ class SceneNumbers:
     @property
     def nbytes(self) -> int:
         """Memory that it takes."""
-        return int(self.fine.nbytes + self.coarse.nbytes + self.scl.nbytes)
+        classes = self.scl.nbytes if self.scl.strides[0] else 0
+        return int(self.fine.nbytes + self.coarse.nbytes + classes)
 
     def cut(
-        self, window: tuple[slice, slice], bands: tuple[str, ...]
+        self,
+        window: tuple[slice, slice],
+        bands: tuple[str, ...],
+        *,
+        classes: bool = True,
     ) -> "SceneNumbers":
         """
         Cut a window and some bands out.
@@ -108,6 +113,9 @@ class SceneNumbers:
             Rows and columns of this window.
         bands : tuple of str
             ESA names of the bands to keep.
+        classes : bool, default True
+            False where they have done their service: all of `scl` is then 0, and takes
+            no memory.
 
         Returns
         -------
@@ -137,7 +145,7 @@ class SceneNumbers:
             ratio=self.ratio,
             row=row,
             col=col,
-            scl=self.scl[window].copy(),
+            scl=self.scl[window].copy() if classes else unclassified(window),
             add_offset=self.add_offset,
             quantification_value=self.quantification_value,
         )
@@ -157,6 +165,31 @@ class ScreenedLook:
     def nbytes(self) -> int:
         """Memory that it takes."""
         return int(self.numbers.nbytes + self.flags.nbytes)
+
+
+def unclassified(window: tuple[slice, slice]) -> NDArray[np.uint8]:
+    """
+    Give classes that are all 0 and take no memory.
+
+    Parameters
+    ----------
+    window : tuple of slice
+        Rows and columns.
+
+    Returns
+    -------
+    ndarray of uint8, shape of the window
+        Read-only.
+
+    Examples
+    --------
+    >>> unclassified((slice(2, 4), slice(0, 3))).tolist()
+    [[0, 0, 0], [0, 0, 0]]
+    """
+    rows, cols = window
+    return np.broadcast_to(
+        np.uint8(0), (rows.stop - rows.start, cols.stop - cols.start)
+    )
 
 
 def _under(window: slice, start: int, ratio: int, size: int) -> tuple[int, int, int]:

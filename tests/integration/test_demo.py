@@ -55,7 +55,6 @@ def features(folder: Path, name: str) -> list[dict[str, Any]]:
 
 def test_the_demo_ends_well_and_leaves_its_files(demos: Demos) -> None:
     assert demos.ran.code == 0, demos.ran.stderr
-    assert demos.ran.cpu_seconds < 60
     there = {path.name for path in demos.folder.iterdir() if path.is_file()}
     assert there == {*FILES, ".district"}
     for name in FILES:

@@ -489,3 +489,23 @@ def test_there_is_no_picture_where_nothing_was_seen() -> None:
             source.find(GRID, until=week_of(LAST).end),
             parameters=Desk.new().parameters,
         )
+
+
+def test_a_look_that_comes_late_goes_back_to_a_checkpoint_and_no_further() -> None:
+    forest = landscape()
+    late = LAST - 2
+    desk, whole = Desk.new(), Desk.new()
+    desk.run_all(forest.source(without=[late]), [week_of(LAST - 12), week_of(LAST - 1)])
+    desk.run(forest.source(), week_of(LAST))
+    whole.run(forest.source(), week_of(LAST))
+    assert desk.state("evidence") == whole.state("evidence")
+    bodies = [
+        json.loads(event.body)
+        for event in desk.ledger.events()
+        if event.kind == EventKind.APPLIED
+    ]
+    monitored = sum(time.date() > HISTORY_UNTIL for time in forest.times)
+    taken = [len(body["products"]) + len(body["unusable"]) for body in bodies]
+    assert bodies[-1]["replayed"]
+    assert bodies[-1]["kept"] == taken[0], "a checkpoint was written with the first run"
+    assert bodies[-1]["kept"] + taken[-1] == monitored

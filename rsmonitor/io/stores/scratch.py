@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from rsmonitor.errors import ContractError
 from rsmonitor.records.grid import Block
-from rsmonitor.records.scene import SceneNumbers, ScreenedLook
+from rsmonitor.records.scene import SceneNumbers, ScreenedLook, unclassified
 from rsmonitor.stages.clear import ClearCounts
 
-MEMORY_BYTES: Final = 96 * 2**20
+MEMORY_BYTES: Final = 24 * 2**20
 """What waits in memory, of one process."""
 
 _HEADER: Final = 4096
@@ -200,8 +200,11 @@ class FolderScratch:
     def _claim(self, draft: Path) -> None:
         """Take a file that was used before, if there is one."""
         self._root.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError):
-            for entry in os.scandir(self._root / _FREE):
+        with (
+            contextlib.suppress(OSError),
+            os.scandir(self._root / _FREE) as entries,
+        ):
+            for entry in entries:
                 with contextlib.suppress(FileNotFoundError):  # another was faster
                     Path(entry.path).replace(draft)
                     return
@@ -235,7 +238,7 @@ def _write(descriptor: int, place: _Place, kept: _Kept) -> None:
     ).encode()
     if len(header) > _HEADER:
         raise OSError(f"a header of {len(header)} bytes is too long")
-    arrays = [numbers.fine, numbers.coarse, numbers.scl, look.flags]
+    arrays = [numbers.fine, numbers.coarse, look.flags]
     parts = [header.ljust(_HEADER), *(_bytes_of(array) for array in arrays)]
     _write_all(descriptor, parts)
 
@@ -266,7 +269,6 @@ def _read(descriptor: int, place: _Place) -> _Kept:
         np.empty(head["fine"], head["dtype"]),
         np.empty(head["coarse"], head["dtype"]),
         np.empty(shape, np.uint8),
-        np.empty(shape, np.uint8),
     ]
     offset = _HEADER
     for array in wanted:
@@ -276,7 +278,7 @@ def _read(descriptor: int, place: _Place) -> _Kept:
             if not read:
                 raise ValueError("the file ends too early")
             view, offset = view[read:], offset + read
-    fine, coarse, scl, flags = wanted
+    fine, coarse, flags = wanted
     numbers = SceneNumbers(
         fine_bands=tuple(head["fine_bands"]),
         coarse_bands=tuple(head["coarse_bands"]),
@@ -285,7 +287,7 @@ def _read(descriptor: int, place: _Place) -> _Kept:
         ratio=head["ratio"],
         row=head["row"],
         col=head["col"],
-        scl=scl,
+        scl=unclassified((slice(0, shape[0]), slice(0, shape[1]))),
         add_offset=head["add_offset"],
         quantification_value=head["quantification_value"],
     )

@@ -221,7 +221,13 @@ def _observe(
             anything |= taken[x] | (known[x] & ((flags[y, x] & STANDING) != 0))
         if not anything:
             continue
+        remembers = False
         for x in range(width):
+            remembers |= known[x] & (
+                (rescues & ((flags[y, x] & STANDING) != 0))
+                | ((state[BRIGHT_LOOKS, y, x] != 0) & taken[x])
+            )
+        for x in range(width if remembers else 0):
             bright = state[BRIGHT_LOOKS, y, x]
             flag = flags[y, x]
             standing = rescues and known[x] and (flag & STANDING) != 0
@@ -269,11 +275,10 @@ def _observe(
                 spread = max(least, spread)
                 departure[k, x] = moved
                 z[x] += weight * moved / (spread * noise)
-        for x in range(width):
-            z[x] = z[x] / combined
         # Most ground was undisturbed and is: such pixels only count the look.
         drop, half_square = test[0], test[1]
         for x in range(width):
+            z[x] = z[x] / combined
             quiet = (
                 taken[x]
                 & (-drop * np.float64(z[x]) - half_square <= 0.0)

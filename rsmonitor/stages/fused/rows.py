@@ -5,6 +5,7 @@ The plain way is `rsmonitor.stages.reflectance.reflectance_of` and then
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -31,6 +32,8 @@ _MOST_BANDS: Final = 4
 _NEAR: Final = 0.25
 _FAR: Final = 0.75
 _NAN: Final = np.float32(np.nan)
+_NO_TABLE: Final = np.empty(0, dtype=np.float32)
+_NO_TABLE.flags.writeable = False
 _ONE: Final = np.float32(1)
 
 
@@ -129,6 +132,7 @@ class Between:
         )
 
 
+@lru_cache(maxsize=4)
 def darkness_table(add_offset: int, quantification_value: int) -> NDArray[np.float32]:
     """
     Tabulate minus log10 of red reflectance by digital number.
@@ -149,6 +153,7 @@ def darkness_table(add_offset: int, quantification_value: int) -> NDArray[np.flo
     red = (dn + np.float32(add_offset)) / np.float32(quantification_value)
     table: NDArray[np.float32] = INDICES["dred"].formula(red)
     table[[NODATA_DN, SATURATED_DN]] = np.nan
+    table.flags.writeable = False
     return table
 
 
@@ -206,7 +211,7 @@ def operands(numbers: SceneNumbers, names: tuple[str, ...]) -> tuple[object, ...
     table = (
         darkness_table(numbers.add_offset, numbers.quantification_value)
         if stored_dn and "dred" in names
-        else np.empty(0, dtype=np.float32)
+        else _NO_TABLE
     )
     return (
         recipe.kinds,
