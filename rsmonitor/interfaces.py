@@ -1,6 +1,6 @@
 """The doors: what the pipeline asks of the outside. Each has an in-memory fake."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from rsmonitor.records.acquisition import Product
 from rsmonitor.records.alert import Alert
-from rsmonitor.records.event import Event
+from rsmonitor.records.event import Event, EventDraft
 from rsmonitor.records.grid import Block, Grid
 from rsmonitor.records.licence import RegisterSnapshot
+from rsmonitor.records.lifecycle import HistoryCurve, Observation
 from rsmonitor.records.offer import Numbers, Offer, TileWindow
 from rsmonitor.records.run import (
     RunCommit,
@@ -187,8 +188,34 @@ class Ledger(Protocol):
     def commit(self, commit: RunCommit) -> None:
         """Write everything of a run in one transaction."""
 
+    def append(
+        self,
+        drafts: Sequence[EventDraft],
+        *,
+        expected_head: tuple[int, str] | None = None,
+    ) -> Sequence[Event]:
+        """Add what people did to the chain: all of it or nothing."""
+
     def events(self) -> Iterator[Event]:
         """Read the audit chain from its start."""
+
+
+class Diary(Protocol):
+    """Where observations of sites are kept."""
+
+    def held(self, district: str) -> Mapping[str, Mapping[str, str]]:
+        """Give by site and look the product that was observed."""
+
+    def curves(self, district: str) -> Mapping[str, HistoryCurve]:
+        """Give by site the curve that it had before it was one."""
+
+    def keep(
+        self,
+        district: str,
+        observations: Iterable[Observation],
+        curves: Iterable[HistoryCurve],
+    ) -> None:
+        """Keep all of it or nothing; the same twice is there once."""
 
 
 class AlertSink(Protocol):

@@ -11,12 +11,17 @@ from rsmonitor.cli import (
     assess,
     audit,
     cache,
+    cases,
     detect,
     implant,
+    labels,
     legality,
     licences,
     scheduled,
+    sites,
     survey,
+    tips,
+    triage,
 )
 from rsmonitor.errors import EXIT_INTERRUPTED, EXIT_USAGE, RsmonitorError
 
@@ -43,10 +48,16 @@ app.command("explain")(survey.explain)
 app.command("detect")(detect.detect)
 app.command("legality")(legality.legality)
 app.command("verify")(audit.verify)
+app.command("status")(cases.status)
 app.command("implant")(implant.implant)
 app.add_typer(assess.app, name="assess")
 app.add_typer(cache.app, name="cache")
+app.add_typer(cases.app, name="cases")
+app.add_typer(labels.app, name="labels")
 app.add_typer(licences.app, name="licences")
+app.add_typer(sites.app, name="sites")
+app.add_typer(tips.app, name="tips")
+app.add_typer(triage.app, name="triage")
 
 
 def _print_version(asked: bool) -> None:

@@ -10,11 +10,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import shapely
 from shapely import STRtree
 
+from rsmonitor.interfaces import Diary
 from rsmonitor.pipeline.detection import Detected
 from rsmonitor.pipeline.job import Doors, Job
 from rsmonitor.pipeline.looks import day_of
@@ -47,24 +48,6 @@ TOGETHER: Final = 128
 NEIGHBOURS_DEGREES: Final = 0.01
 """Sites farther away than this do not reach into a ring; safe up to 75 degrees
 latitude."""
-
-
-class Diary(Protocol):
-    """Where observations of sites are kept."""
-
-    def held(self, district: str) -> Mapping[str, Mapping[str, str]]:
-        """Give by site and look the product that was observed."""
-
-    def curves(self, district: str) -> Mapping[str, HistoryCurve]:
-        """Give by site the curve that it had before it was one."""
-
-    def keep(
-        self,
-        district: str,
-        observations: Iterable[Observation],
-        curves: Iterable[HistoryCurve],
-    ) -> None:
-        """Keep all of it or nothing; the same twice is there once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rsmonitor.interfaces import (
     AlertSink,
     Clock,
+    Diary,
     ElevationModel,
     Executor,
     Ledger,
@@ -190,6 +191,9 @@ class Doors:
 
     counties: tuple[County, ...] = ()
     """Border layer that says which counties an alert names; none: the district's."""
+
+    diary: Diary | None = None
+    """Where observations of sites are kept; None: sites are not followed."""
 
     @property
     def source(self) -> SceneSource:

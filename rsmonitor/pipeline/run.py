@@ -13,6 +13,7 @@ from typing import Final
 
 from rsmonitor.errors import HistoryError, OutputError, StoreError
 from rsmonitor.pipeline.detection import DAY_ZERO_ORDINAL, Detected, Look, detect
+from rsmonitor.pipeline.following import follow
 from rsmonitor.pipeline.job import Doors, Job, Outcome, Refused
 from rsmonitor.pipeline.looks import day_of
 from rsmonitor.records.acquisition import Product
@@ -34,6 +35,7 @@ from rsmonitor.stages.geodesy import grid_outline, pixel_area_m2
 from rsmonitor.stages.graded import draw
 from rsmonitor.stages.jurisdiction import county_codes
 from rsmonitor.stages.licensing import counted_construction, judge_all
+from rsmonitor.stages.suppression import suppressed_by, without_suppressed
 from rsmonitor.stages.tiling import cell_of
 from rsmonitor.stages.tracking import LIVING, events_of, track
 
@@ -135,6 +137,12 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
         district=code,
         parameters=job.parameters.tracking,
     )
+    followed = None
+    if doors.diary is not None:
+        followed = follow(doors, job, partition, detections, sites, doors.diary)
+        # before the commit: a run that is killed in between writes the same again
+        doors.diary.keep(followed.district, followed.observations, followed.curves)
+    suppressed = suppressed_by(doors.ledger.events(), sites)
     register = doors.register.snapshot()
     verdicts = judge_all(
         [site for site in sites if site.state in LIVING],
@@ -154,6 +162,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
         register=register,
         parameters=job.parameters.alerting,
         counties=lambda site: _county_codes(doors, site),
+        suppressed=suppressed,
     )
     result = RunResult(
         partition=partition,
@@ -168,6 +177,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
         products=tuple(p for d in detections for p in d.applied),
         software=job.software,
     )
+    result = without_suppressed(result, suppressed)
     now = doors.clock.now()
     location = doors.sink.stage(result)
     doors.ledger.commit(
@@ -188,7 +198,14 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
             alerts=alerts,
             events=(
                 *_work_events(job, partition, detections, refused, now),
-                *events_of(before, sites, at=now, who=WHO, run_id=partition.run_id),
+                *events_of(
+                    before,
+                    sites,
+                    at=now,
+                    who=WHO,
+                    run_id=partition.run_id,
+                    parameters=job.parameters.tracking,
+                ),
                 *alert_events_of(
                     standing,
                     alerts,
@@ -197,6 +214,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
                     at=now,
                     who=WHO,
                     run_id=partition.run_id,
+                    suppressed=suppressed,
                 ),
             ),
         )
@@ -204,6 +222,8 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
     doors.sink.publish(location)
     _forget_other_lines(doors, partition)
     notes = {note: None for d in detections for note in d.notes}
+    if followed is not None:
+        notes |= dict.fromkeys(followed.notes)
     notes |= dict.fromkeys(_register_notes(result))
     notes |= dict.fromkeys(_verdict_notes(verdicts))
     return Outcome(

@@ -21,11 +21,13 @@ from rsmonitor.io.licences.law import SHIPPED, read_law_table
 from rsmonitor.io.sources.elevation import Elevation
 from rsmonitor.io.sources.scenes import ArchiveScenes
 from rsmonitor.io.stores.ledger import SqliteLedger
+from rsmonitor.io.stores.observations import SqliteObservations
 from rsmonitor.io.stores.register import FileRegister
 from rsmonitor.io.stores.scratch import FolderScratch
 from rsmonitor.io.stores.state import SlotStateStore
 from rsmonitor.pipeline import BlockDoors, Doors, Job
 from rsmonitor.records.rule import LawTable
+from rsmonitor.wiring.cases import heads_of
 from rsmonitor.wiring.licences import counties_of, register_of
 from rsmonitor.wiring.pictures import map_writer
 from rsmonitor.wiring.sources import open_source, unheard
@@ -142,6 +144,7 @@ def open_office(
                 f"kept in {older}"
             )
         blocks = _block_doors(settings, source, elevation)
+        head = heads_of(settings, ledger)
         executor = opened.enter_context(_executor(settings, blocks))
         yield Office(
             settings=settings,
@@ -151,12 +154,17 @@ def open_office(
                 ledger=ledger,
                 register=register,
                 sink=FolderSink(
-                    out, keep=settings.run.keep_runs, geopackage=pictures, views=views
+                    out,
+                    keep=settings.run.keep_runs,
+                    geopackage=pictures,
+                    views=views,
+                    head=head,
                 ),
                 executor=executor,
                 clock=clock or SystemClock(),
                 progress=progress,
                 counties=counties_of(settings),
+                diary=diary_of(settings),
             ),
             notes=(*notes, *register.repairs),
             refused=refusals_of(register),
@@ -235,6 +243,24 @@ def _executor(settings: Settings, blocks: BlockDoors) -> Iterator[Executor[Block
         tls={name: str(settings.path(file)) for name, file in files.items() if file},
     ) as executor:
         yield executor
+
+
+def diary_of(settings: Settings) -> SqliteObservations:
+    """
+    Open the diary of sites.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    SqliteObservations
+        In the work folder; one for all districts of the file.
+    """
+    work = settings.path(settings.run.work)
+    return SqliteObservations(work / "observations.sqlite", locks=work / "locks")
 
 
 def elevation_of(settings: Settings, report: Callable[[str], None]) -> Elevation | None:

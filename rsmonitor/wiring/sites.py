@@ -9,7 +9,6 @@ from rsmonitor.config import Settings
 from rsmonitor.errors import ContractError, StoreError
 from rsmonitor.interfaces import Progress
 from rsmonitor.io.stores.ledger import SqliteLedger
-from rsmonitor.io.stores.observations import SqliteObservations
 from rsmonitor.pipeline.following import catch_up
 from rsmonitor.records.event import EventKind
 from rsmonitor.records.lifecycle import (
@@ -29,7 +28,7 @@ from rsmonitor.stages.lifecycle import (
     visibility_of,
 )
 from rsmonitor.wiring.licences import register_of
-from rsmonitor.wiring.office import open_office, unwatched
+from rsmonitor.wiring.office import diary_of, open_office, unwatched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,24 +60,6 @@ class Biography:
 
     aftermath: tuple[Aftermath, ...]
     """What became of it where something had to come to an end."""
-
-
-def diary_of(settings: Settings) -> SqliteObservations:
-    """
-    Open the diary of sites.
-
-    Parameters
-    ----------
-    settings : Settings
-        Settings.
-
-    Returns
-    -------
-    SqliteObservations
-        In the work folder; one for all districts of the file.
-    """
-    work = settings.path(settings.run.work)
-    return SqliteObservations(work / "observations.sqlite", locks=work / "locks")
 
 
 def followed_sites(

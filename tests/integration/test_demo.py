@@ -29,6 +29,7 @@ FILES = (
     "coverage.nc",
     "disturbances.geojson",
     "evidence.nc",
+    "head.json",
     "manifest.json",
     "map.png",
 )
