@@ -7,9 +7,7 @@ gives all of them, and is timed with everything. Process CPU time, interleaved p
 after a warm-up, median and 95 % bootstrap interval.
 """
 
-import statistics
 import sys
-import time
 from datetime import date, timedelta
 
 import geopandas as gpd
@@ -17,6 +15,7 @@ import numpy as np
 import shapely
 from shapely import Polygon
 
+from benchmarks.harness import Measurement, compare, machine, table
 from rsmonitor.io.licences.law import read_law_table
 from rsmonitor.records.disturbance import Cause, Classified, Disturbance, Increment
 from rsmonitor.records.licence import Licence, LicenceKind, RegisterSnapshot
@@ -26,7 +25,9 @@ from rsmonitor.records.site import Site, SiteState
 from rsmonitor.stages.geodesy import area_m2
 from rsmonitor.stages.licensing import judge_all
 
-PAIRS = 7
+TARGET = 0.5
+"""Most CPU time of the overlay that the verdicts may take."""
+
 SITES = 10_000
 RIGHTS = (10_000, 100_000)
 CORNER = np.array([110.0, 22.0])
@@ -67,7 +68,8 @@ def outline(rng: np.random.Generator, west: float, south: float) -> Polygon:
         for row, (first, wide) in enumerate(zip(start, width, strict=True))
     ]
     united = shapely.set_precision(shapely.union_all(boxes), PIXEL / 10)
-    return max(shapely.get_parts(united), key=lambda part: part.area)
+    largest: Polygon = max(shapely.get_parts(united), key=lambda part: part.area)
+    return largest
 
 
 def parcel(rng: np.random.Generator, lon: float, lat: float) -> Polygon:
@@ -142,7 +144,7 @@ def site_of(number: int, geometry: Polygon) -> Site:
     )
 
 
-def measure(rights: int) -> str:
+def measure(rights: int) -> Measurement:
     """
     Time both on the same sites and rights.
 
@@ -153,8 +155,8 @@ def measure(rights: int) -> str:
 
     Returns
     -------
-    str
-        One line.
+    Measurement
+        Ratio of the verdicts' CPU time to the overlay's.
     """
     rng = np.random.default_rng(7)
     # the same density whatever the number: one right in about nine square kilometres
@@ -195,23 +197,12 @@ def measure(rights: int) -> str:
         verdicts = judge_all(sites, register, parameters, laws=laws)
         return sum(len(verdict.parts) for verdict in verdicts.values())
 
-    pieces, parts = overlaid(), judged()
-    ratios, ours = [], []
-    for _ in range(PAIRS):
-        begun = time.process_time()
-        overlaid()
-        between = time.process_time()
-        judged()
-        ended = time.process_time()
-        ratios.append((ended - between) / (between - begun))
-        ours.append(ended - between)
-    draws = np.random.default_rng(0).choice(ratios, (2000, PAIRS))
-    low, high = np.percentile(np.median(draws, axis=1), [2.5, 97.5])
-    return (
-        f"{SITES} sites, {rights} rights: verdicts over geopandas.overlay: "
-        f"{statistics.median(ratios):.2f} (95 %: {low:.2f} to {high:.2f}, {PAIRS} "
-        f"pairs); {statistics.median(ours):.2f} s of CPU, {parts} parts of verdicts, "
-        f"{pieces} pieces of the overlay\n"
+    return compare(
+        f"verdicts on {SITES:,} sites, {rights:,} rights",
+        judged,
+        overlaid,
+        against="geopandas.overlay, identity",
+        target=TARGET,
     )
 
 
@@ -224,8 +215,8 @@ def main() -> int:
     int
         0.
     """
-    for rights in RIGHTS:
-        sys.stdout.write(measure(rights))
+    sys.stdout.write(f"{machine().sentence()}\n")
+    sys.stdout.write(table([measure(rights) for rights in RIGHTS]))
     return 0
 
 

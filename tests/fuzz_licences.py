@@ -20,9 +20,12 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 
 from rsmonitor.errors import RsmonitorError
+from rsmonitor.io.licences.polygons import read_polygons
+from rsmonitor.io.licences.producing import read_producing
 from rsmonitor.io.licences.reading import licences_of, read_any
 from rsmonitor.io.licences.txt import parse_txt
 
@@ -34,6 +37,8 @@ SUFFIXES = {
     "shapefile": (".zip", ".shp"),
     "kml": (".kml", ".kmz"),
     "geopackage": (".gpkg",),
+    "producing": (".list", ".listx"),
+    "polygons": (".geojson",),
 }
 """Parsers, and the samples that are theirs."""
 
@@ -76,6 +81,11 @@ TOKENS = (
     ),
     *(
         "，；：【】＠（）°′″面线点亩公顷带号坐标系许可证号有效期长期".encode(),
+        b"2020/1/1",
+        b"01/02/2020",
+        "吊销(2024-05-01)；2025年1月1日停产".encode(),
+        "有效期限：2020年1月1日至长期\n".encode(),
+        "\u200f\u202e\ufeff".encode(),
         b"\xc3\x28",
     ),
     *(
@@ -135,11 +145,25 @@ def read_by_path(content: bytes, path: Path) -> None:
     read_any(path)
 
 
+def read_list(content: bytes, path: Path) -> None:
+    """Read lists of producing mines."""
+    path.write_bytes(content)
+    read_producing(path)
+
+
+def read_pits(content: bytes, path: Path) -> None:
+    """Read polygons that verdicts are wanted on."""
+    path.write_bytes(content)
+    read_polygons(path, on=date(2024, 11, 5))
+
+
 READERS: Mapping[str, Callable[[bytes, Path], None]] = {
     "txt": read_txt_bytes,
     **dict.fromkeys(
         ("geojson", "table", "shapefile", "kml", "geopackage"), read_by_path
     ),
+    "producing": read_list,
+    "polygons": read_pits,
 }
 
 

@@ -93,7 +93,7 @@ def implant(  # noqa: PLR0913, PLR0917 - one for each option
     Surfaces of known spectrum are blended into undisturbed pixels of a real series,
     with its real clouds, noise and shifts, and the detector is run. What it finds
     without them is not counted. It is no accuracy on real mines: it says below which
-    size and with which surfaces nothing can be expected. About five minutes on two
+    size and with which surfaces nothing can be expected. About six minutes on two
     free cores.
 
     Exit codes: 0 done; 2 usage; 3 bad input; 5 the demo cube or its reference is not

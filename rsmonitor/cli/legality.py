@@ -6,11 +6,21 @@ from typing import Annotated
 
 import typer
 
+from rsmonitor.cli.licence_options import (
+    KINDS,
+    Datum,
+    Unit,
+    WebMap,
+    Zone,
+    ZoneWidth,
+    declared_of,
+    kind_of,
+)
 from rsmonitor.cli.terminal import say, say_refused
 from rsmonitor.errors import EXIT_DONE, EXIT_PARTIAL
 
 
-def legality(
+def legality(  # noqa: PLR0913, PLR0917 - what the command takes
     sites: Annotated[
         Path,
         typer.Argument(
@@ -29,6 +39,18 @@ def legality(
         list[Path] | None,
         typer.Option(help="File of licences, any format; may be given again."),
     ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help=f"What the parcels of --licences are where the files do not say: "
+            f"{KINDS}. Default: what the letter of the number says, else mining."
+        ),
+    ] = None,
+    datum: Datum = "",
+    zone: Zone = None,
+    zone_width: ZoneWidth = None,
+    unit: Unit = "",
+    from_gcj02: WebMap = False,
     register: Annotated[
         Path | None,
         typer.Option(help="Register that 'rsmonitor licences import' filled."),
@@ -67,7 +89,10 @@ def legality(
 
     Example: rsmonitor legality pits.geojson --on 2024-11-05 --licences mining.txt
     """
+    from functools import partial
+
     from rsmonitor.wiring.legality import judge_file, table_lines
+    from rsmonitor.wiring.licences import read_file
 
     if out is not None:
         from rsmonitor.io.foundation.files import require_writable
@@ -77,6 +102,12 @@ def legality(
         sites,
         on=on.date(),
         licences=licences or [],
+        read=partial(
+            read_file,
+            kind=None if kind is None else kind_of(kind),
+            defaults=declared_of(datum, zone, zone_width, unit),
+            convert_gcj02=from_gcj02,
+        ),
         register=register,
         rules=rules,
         county=county,

@@ -1,20 +1,36 @@
 """The register of licences: looked at, filled, dated, and told."""
 
 import json
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from rsmonitor.cli.licence_options import (
+    KINDS,
+    PRODUCING,
+    By,
+    Config,
+    Datum,
+    Filled,
+    Json,
+    Register,
+    Unit,
+    WebMap,
+    Zone,
+    ZoneWidth,
+    declared_of,
+    end_of,
+    kind_of,
+    say_entry,
+    say_plan,
+    say_same,
+    who,
+)
+from rsmonitor.cli.producing import check_producing, import_producing, required
 from rsmonitor.cli.terminal import say
 from rsmonitor.errors import EXIT_DONE, EXIT_PARTIAL
-
-if TYPE_CHECKING:
-    from rsmonitor.io.licences.parcel import Declared
-    from rsmonitor.io.stores.register_history import Entry, Plan
-    from rsmonitor.records.licence import LicenceKind
-    from rsmonitor.wiring.licences import OpenedRegister
 
 app = typer.Typer(
     help="Check files of licences, and keep the dated register.\n\n"
@@ -23,53 +39,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-PRODUCING = "producing"
-KINDS = (
-    "mining, exploration, recovery, land_use, restoration, closed, plant or restriction"
-)
-"""Written out, because the records would make --help slow."""
-
-SHOWN = 10
-"""Licences that are named one by one, where more are counted."""
-
-Config = Annotated[
-    Path | None,
-    typer.Option(help="Settings with licences.register; its borders are used too."),
-]
-Register = Annotated[
-    Path | None,
-    typer.Option(help="The register's file, made if missing; wins over --config."),
-]
-By = Annotated[
-    str | None,
-    typer.Option(help="Who does it, for the history. Default: the login name."),
-]
-Datum = Annotated[
-    str,
-    typer.Option(help="Datum where the file names none, such as CGCS2000 or Xi'an 80."),
-]
-Zone = Annotated[
-    int | None,
-    typer.Option(help="Gauss-Krueger zone (带号) where the file names none."),
-]
-ZoneWidth = Annotated[
-    int | None,
-    typer.Option(help="Degrees of a zone, 3 or 6, where the file does not say."),
-]
-Unit = Annotated[
-    str,
-    typer.Option(
-        help="degrees or packed (ddd.mmss) where the file's numbers can be either."
-    ),
-]
-WebMap = Annotated[
-    bool,
-    typer.Option(
-        "--from-gcj02", help="The corners are of a web map (GCJ-02): convert them."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @app.command()
 def check(  # noqa: PLR0913, PLR0917 - what the command takes
@@ -77,17 +46,28 @@ def check(  # noqa: PLR0913, PLR0917 - what the command takes
     kind: Annotated[
         str | None,
         typer.Option(
-            help=f"What its parcels are where it does not say: {KINDS}. Default: what "
-            "the letter of the number says, else mining."
+            help=f"What its parcels are where it does not say: {KINDS}; or producing, "
+            "a published list of producing mines. Default: what the letter of the "
+            "number says, else mining."
         ),
     ] = None,
     config: Config = None,
-    register: Register = None,
+    register: Annotated[
+        Path | None,
+        typer.Option(
+            help="A register to compare with: shifted parcels, mines that it lacks; "
+            "wins over --config."
+        ),
+    ] = None,
     datum: Datum = "",
     zone: Zone = None,
     zone_width: ZoneWidth = None,
     unit: Unit = "",
     from_gcj02: WebMap = False,
+    year: Annotated[
+        int | None,
+        typer.Option(help="producing: calendar year, where the list does not say."),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """
@@ -100,26 +80,33 @@ def check(  # noqa: PLR0913, PLR0917 - what the command takes
     Example: rsmonitor licences check mining.geojson --kind mining
     """
     from rsmonitor.io.licences.check import feature_collection, lines
+    from rsmonitor.wiring.county_checks import suspected_web_map
     from rsmonitor.wiring.licences import (
         borders_of,
         known_parcels,
         read_file,
     )
 
+    if kind == PRODUCING:
+        return check_producing(file, config, register, year, as_json=as_json)
     found = read_file(
         file,
-        kind=None if kind is None else _kind(kind),
-        defaults=_declared(datum, zone, zone_width, unit),
+        kind=None if kind is None else kind_of(kind),
+        defaults=declared_of(datum, zone, zone_width, unit),
         known=known_parcels(config, register),
         convert_gcj02=from_gcj02,
     )
     counties = borders_of(config)
+    doubt = "" if from_gcj02 else suspected_web_map(found, counties)
     if as_json:
         told = feature_collection([found], counties)
+        told["warnings"] = [doubt] if doubt else []
         typer.echo(json.dumps(told, ensure_ascii=False, allow_nan=False))
     else:
         for line in lines([found], counties):
             typer.echo(line)
+        if doubt:
+            typer.echo(f"warning: {doubt}")
     return EXIT_PARTIAL if found.refused else EXIT_DONE
 
 
@@ -164,7 +151,11 @@ def import_(  # noqa: PLR0913, PLR0917 - what the command takes
         typer.Option("--again", help="Go back to a file that was imported before."),
     ] = False,
     year: Annotated[
-        int | None, typer.Option(help="producing: calendar year of the list.")
+        int | None,
+        typer.Option(
+            help="producing: calendar year of the list, where it does not say; where "
+            "it does, the only year that is taken."
+        ),
     ] = None,
     publisher: Annotated[
         str | None, typer.Option(help="producing: who published the list.")
@@ -190,6 +181,7 @@ def import_(  # noqa: PLR0913, PLR0917 - what the command takes
     """
     from rsmonitor.io.foundation.clock import SystemClock
     from rsmonitor.io.licences.check import lines
+    from rsmonitor.wiring.county_checks import suspected_web_map
     from rsmonitor.wiring.licences import (
         delivery_of,
         known_parcels,
@@ -198,45 +190,48 @@ def import_(  # noqa: PLR0913, PLR0917 - what the command takes
     )
 
     if kind == PRODUCING:
-        words = _required(year, publisher, published)
+        words = required(publisher, published)
         opened = open_register(config, register)
-        return _import_producing(file, opened, *words, _who(by), dry_run=dry_run)
-    wanted = _kind(kind)
+        return import_producing(file, opened, year, *words, who(by), dry_run=dry_run)
+    wanted = kind_of(kind)
     opened = open_register(config, register)
     found = read_file(
         file,
         kind=wanted,
-        defaults=_declared(datum, zone, zone_width, unit),
-        known=known_parcels(config, register),
+        defaults=declared_of(datum, zone, zone_width, unit),
+        known=known_parcels(config, register, must_exist=False),
         convert_gcj02=from_gcj02,
     )
     delivery = delivery_of(found, wanted)
     for line in lines([found], opened.counties):
         typer.echo(line)
+    web_map = "" if from_gcj02 else suspected_web_map(found, opened.counties)
+    if web_map:
+        typer.echo(f"warning: {web_map}")
     now = SystemClock().now()
     if dry_run:
         plan = opened.register.plan(
             delivery, at=now, counties=opened.counties, replaces=replaces
         )
-        _say_plan(plan, would=True)
+        say_plan(plan, would=True)
         for doubt in plan.doubts:
             typer.echo(f"looks wrong: {doubt.reason} [{doubt.code}]")
-        _say_same(plan)
+        say_same(plan)
         return EXIT_DONE
     plan, entry = opened.register.import_licences(
         delivery,
         at=now,
-        by=_who(by),
+        by=who(by),
         counties=opened.counties,
         accept=accept,
         replaces=replaces,
         again=again,
     )
     if entry is None:
-        _say_same(plan)
+        say_same(plan)
         return EXIT_DONE
-    _say_plan(plan, would=False)
-    _say_entry(opened, entry)
+    say_plan(plan, would=False)
+    say_entry(opened, entry)
     return EXIT_PARTIAL if found.refused else EXIT_DONE
 
 
@@ -268,14 +263,19 @@ def complete(
     """
     from rsmonitor.io.foundation.clock import SystemClock
     from rsmonitor.records.licence import Completeness
+    from rsmonitor.wiring.county_checks import require_county
     from rsmonitor.wiring.licences import open_register
 
-    wanted = _kind(kind)
+    wanted = kind_of(kind)
     opened = open_register(config, register)
+    require_county(county, config, opened.counties)
+    new = not opened.register.path.exists()
     declared = Completeness(county_code=county, kind=wanted, complete_on=on.date())
     entry = opened.register.declare_complete(
-        declared, at=SystemClock().now(), by=_who(by)
+        declared, at=SystemClock().now(), by=who(by)
     )
+    if new:
+        say([f"{opened.register.path}: was not there; a register without licences"])
     snapshot = opened.register.snapshot()
     if snapshot.refused:
         note = (
@@ -286,7 +286,7 @@ def complete(
     if entry is None:
         typer.echo("the register holds that already; nothing changed")
         return EXIT_DONE
-    _say_entry(opened, entry)
+    say_entry(opened, entry)
     return EXIT_DONE
 
 
@@ -310,7 +310,7 @@ def accept(
     from rsmonitor.io.foundation.clock import SystemClock
     from rsmonitor.wiring.licences import doubts_in_runs, open_register
 
-    opened = open_register(config, None)
+    opened = open_register(config, None, must_exist=True)
     licences = opened.register.snapshot().licences
     doubts = {
         doubt.code: doubt
@@ -323,9 +323,9 @@ def accept(
     for doubt in doubts.values():
         typer.echo(f"accepted: {doubt.reason} [{doubt.code}]")
     entry = opened.register.accept(
-        tuple(doubts.values()), reason=reason, at=SystemClock().now(), by=_who(by)
+        tuple(doubts.values()), reason=reason, at=SystemClock().now(), by=who(by)
     )
-    _say_entry(opened, entry)
+    say_entry(opened, entry)
     return EXIT_DONE
 
 
@@ -334,7 +334,7 @@ def withdraw(
     number: Annotated[int, typer.Argument(min=1, help="Number in the history.")],
     reason: Annotated[str, typer.Option(help="Why.")],
     config: Config = None,
-    register: Register = None,
+    register: Filled = None,
     by: By = None,
 ) -> int:
     """
@@ -348,18 +348,18 @@ def withdraw(
     from rsmonitor.io.foundation.clock import SystemClock
     from rsmonitor.wiring.licences import open_register
 
-    opened = open_register(config, register)
+    opened = open_register(config, register, must_exist=True)
     entry = opened.register.withdraw(
-        number, reason=reason, at=SystemClock().now(), by=_who(by)
+        number, reason=reason, at=SystemClock().now(), by=who(by)
     )
-    _say_entry(opened, entry)
+    say_entry(opened, entry)
     return EXIT_DONE
 
 
 @app.command("list")
 def list_(
     config: Config = None,
-    register: Register = None,
+    register: Filled = None,
     on: Annotated[
         datetime | None,
         typer.Option(
@@ -374,10 +374,11 @@ def list_(
 
     Example: rsmonitor licences list --register register.sqlite
     """
-    from rsmonitor.wiring.licences import listing_json, listing_lines, open_register
+    from rsmonitor.wiring.licences import open_register
+    from rsmonitor.wiring.register_words import listing_json, listing_lines
 
-    opened = open_register(config, register)
-    snapshot = opened.register.snapshot(_end_of(on))
+    opened = open_register(config, register, must_exist=True)
+    snapshot = opened.register.snapshot(end_of(on))
     if as_json:
         typer.echo(listing_json(snapshot))
         return EXIT_DONE
@@ -388,16 +389,17 @@ def list_(
 
 @app.command()
 def history(
-    config: Config = None, register: Register = None, as_json: Json = False
+    config: Config = None, register: Filled = None, as_json: Json = False
 ) -> int:
     """
     Show the history of the register: what was done, when, by whom, from which file.
 
     Example: rsmonitor licences history --register register.sqlite
     """
-    from rsmonitor.wiring.licences import history_json, history_lines, open_register
+    from rsmonitor.wiring.licences import open_register
+    from rsmonitor.wiring.register_words import history_json, history_lines
 
-    opened = open_register(config, register)
+    opened = open_register(config, register, must_exist=True)
     entries = opened.register.history()
     if as_json:
         typer.echo(history_json(entries))
@@ -405,30 +407,6 @@ def history(
     for line in history_lines(entries):
         typer.echo(line)
     return EXIT_DONE
-
-
-def _declared(
-    datum: str, zone: int | None, zone_width: int | None, unit: str
-) -> "Declared":
-    """Gather what a person says of the coordinates."""
-    from rsmonitor.io.licences.parcel import Declared
-
-    if zone_width not in {None, 3, 6}:
-        raise typer.BadParameter(f"--zone-width is 3 or 6, got {zone_width}")
-    if unit not in {"", "degrees", "packed"}:
-        raise typer.BadParameter(f"--unit is degrees or packed, got {unit!r}")
-    return Declared(datum=datum, zone=zone, zone_width=zone_width, unit=unit)
-
-
-def _required(
-    year: int | None, publisher: str | None, published: datetime | None
-) -> tuple[int, str, date]:
-    """Ask for what a list of producing mines cannot do without."""
-    if year is None or publisher is None or published is None:
-        raise typer.BadParameter(
-            "a list of producing mines needs --year, --publisher and --published"
-        )
-    return year, publisher, published.date()
 
 
 @app.command()
@@ -440,7 +418,7 @@ def export(
         str, typer.Option("--format", help="geojson, or txt: the ministry's format.")
     ],
     config: Config = None,
-    register: Register = None,
+    register: Filled = None,
     kind: Annotated[
         str | None, typer.Option(help=f"Only licences of this kind: {KINDS}.")
     ] = None,
@@ -476,11 +454,11 @@ def export(
     from rsmonitor.wiring.licences import open_register
 
     _require_form(form)
-    wanted = None if kind is None else _kind(kind)
-    opened = open_register(config, register)
+    wanted = None if kind is None else kind_of(kind)
+    opened = open_register(config, register, must_exist=True)
     licences = tuple(
         licence
-        for licence in opened.register.snapshot(_end_of(on)).licences
+        for licence in opened.register.snapshot(end_of(on)).licences
         if wanted in {None, licence.kind}
     )
     if form == "txt":
@@ -495,123 +473,3 @@ def _require_form(form: str) -> None:
     """Refuse a format that is not written."""
     if form not in {"geojson", "txt"}:
         raise typer.BadParameter(f"--format is geojson or txt, got {form!r}")
-
-
-def _import_producing(
-    file: Path,
-    opened: "OpenedRegister",
-    year: int,
-    publisher: str,
-    published: date,
-    by: str,
-    *,
-    dry_run: bool,
-) -> int:
-    """Import a list of producing mines, and say what it holds."""
-    from rsmonitor.io.foundation.clock import SystemClock
-    from rsmonitor.io.licences.producing import read_producing
-
-    listed, sha256 = read_producing(
-        file, year=year, publisher=publisher, published=published
-    )
-    typer.echo(
-        f"{file.name}: {len(listed.licence_ids)} producing mines of {year}, published "
-        f"by {listed.publisher} on {published}"
-    )
-    held = {licence.licence_id for licence in opened.register.snapshot().licences}
-    unknown = sorted(listed.licence_ids - held)
-    if unknown:
-        say([f"not in the register: {_some(unknown)}"])
-    if dry_run:
-        return EXIT_DONE
-    entry = opened.register.import_producing(
-        listed, file=file.name, sha256=sha256, at=SystemClock().now(), by=by
-    )
-    if entry is None:
-        typer.echo("the register holds that list already; nothing changed")
-        return EXIT_DONE
-    _say_entry(opened, entry)
-    return EXIT_DONE
-
-
-def _kind(word: str) -> "LicenceKind":
-    """Read the word for a kind, English or Chinese."""
-    from rsmonitor.records.licence import KIND_LABELS, LicenceKind
-
-    for kind in LicenceKind:
-        if word in {kind.value, KIND_LABELS[kind][0]}:
-            return kind
-    raise typer.BadParameter(f"--kind is one of {KINDS}; got {word!r}")
-
-
-def _who(by: str | None) -> str:
-    """Name the person: as given, or by the login."""
-    import getpass
-
-    if by is not None and by.strip():
-        return by.strip()
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError) as error:
-        raise typer.BadParameter(
-            "the machine does not say who you are; give --by NAME"
-        ) from error
-
-
-def _end_of(day: datetime | None) -> datetime | None:
-    """Give the end of a day in Shanghai."""
-    from datetime import timedelta
-
-    from rsmonitor.records.licence import SHANGHAI
-
-    return None if day is None else day.replace(tzinfo=SHANGHAI) + timedelta(days=1)
-
-
-def _some(numbers: list[str]) -> str:
-    """Name the first of many."""
-    more = len(numbers) - SHOWN
-    return ", ".join(numbers[:SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _say_plan(plan: "Plan", *, would: bool) -> None:
-    """Say what an import does to the register."""
-    typer.echo(
-        ("would be " if would else "")
-        + f"imported: {len(plan.added)} new, {len(plan.changed)} with a new version, "
-        f"{len(plan.amended)} amended, {plan.unchanged} unchanged"
-    )
-    for old, new in plan.changed[:SHOWN]:
-        typer.echo(
-            f"  {new.licence_id}: version {old.version} -> {new.version}; valid "
-            f"{old.valid_from} to {old.valid_to} -> {new.valid_from} to {new.valid_to}"
-            + ("; the boundary changes" if old.geometry != new.geometry else "")
-        )
-    if plan.absent:
-        typer.echo(f"not in the file, and kept as they are: {_some(list(plan.absent))}")
-    if plan.gone:
-        typer.echo(f"no longer in the register: {_some(list(plan.gone))}")
-
-
-def _say_same(plan: "Plan") -> None:
-    """Say that a file was imported before."""
-    if plan.same_as is None:
-        return
-    typer.echo(
-        f"the same file was imported before, as entry {plan.same_as.number} on "
-        f"{plan.same_as.at:%Y-%m-%d} by {plan.same_as.by}; nothing changed"
-    )
-    if plan.changes:
-        note = (
-            "the register says something else of some of its licences by now, or the "
-            "file is read otherwise: --again goes back to it, --replaces "
-            f"{plan.same_as.number} corrects how it was read"
-        )
-        say([note])
-
-
-def _say_entry(opened: "OpenedRegister", entry: "Entry") -> None:
-    """Say what the history keeps, and how a verdict will name the register."""
-    typer.echo(
-        f"{opened.register.path}: entry {entry.number} by {entry.by}; the register is "
-        f"now {opened.register.snapshot().snapshot_id}"
-    )

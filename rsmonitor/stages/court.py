@@ -1,6 +1,6 @@
 """What the judging stages hand each other: register, case of a site, pieces."""
 
-from collections.abc import Container, Hashable
+from collections.abc import Container, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -15,13 +15,14 @@ from rsmonitor.records.licence import (
     military_word,
 )
 from rsmonitor.records.parameters import LicensingParameters
-from rsmonitor.records.rule import LawTable
+from rsmonitor.records.rule import LawTable, LegalRule
 from rsmonitor.records.site import Site, SiteState
-from rsmonitor.records.verdict import Category, Certainty, TraceStep
+from rsmonitor.records.verdict import Category, Certainty, Part, TraceStep
 from rsmonitor.stages import wording
-from rsmonitor.stages.nearness import Area, Right, Touch, has_land, polygons
+from rsmonitor.stages.nearness import Area, Right, has_land, polygons
 from rsmonitor.stages.rules import Act, Finding
 from rsmonitor.stages.standing import Standing, versions_in_time
+from rsmonitor.stages.touches import Touch
 from rsmonitor.stages.wording import Said
 
 GRANTING: Final = (LicenceKind.MINING, LicenceKind.RECOVERY)
@@ -88,12 +89,19 @@ class Court:
             (licence.position_error_m for licence in self.held), default=0.0
         )
         self._rights: dict[int, Right] = {}
-        self._bases: dict[tuple[str, ...], tuple[Said, Said]] = {}
+        self._bases: dict[tuple[str, ...], tuple[Said, TraceStep]] = {}
+        self._in_force: dict[
+            tuple[Category, date | None, date], tuple[Said, TraceStep | None]
+        ] = {}
         self._known: dict[tuple[tuple[str, ...], LicenceKind], date | None] = {}
         self._overlaps: dict[frozenset[int], bool] = {}
         self._kept: list[Licence] = []
         self.said: dict[Hashable, Words] = {}
         """Words of parts that lie near nothing, by all that they depend on."""
+        self.alone: dict[Hashable, Part] = {}
+        """A part of a site that lies near nothing, by all that its words depend on."""
+        self.steps: dict[Hashable, TraceStep] = {}
+        """Steps of traces that many parts share, by all that they depend on."""
 
     def right(self, index: int) -> Right:
         """
@@ -117,7 +125,7 @@ class Court:
 
     def basis(
         self, category: Category, after: date | None, by: date
-    ) -> tuple[Said, Said]:
+    ) -> tuple[Said, TraceStep | None]:
         """
         Name the laws in force at an act.
 
@@ -132,17 +140,30 @@ class Court:
 
         Returns
         -------
-        tuple of tuple of str
-            In short for a sentence, and in full; each Chinese and English.
+        said : tuple of str
+            In short for a sentence, Chinese and English.
+        step : TraceStep or None
+            In full; None where the table names none.
         """
-        rules = self.laws.basis(category, after, by)
+        asked = (category, after, by)
+        found = self._in_force.get(asked)
+        if found is None:
+            found = self._in_force[asked] = self._basis(
+                self.laws.basis(category, after, by)
+            )
+        return found
+
+    def _basis(self, rules: tuple[LegalRule, ...]) -> tuple[Said, TraceStep | None]:
+        """Name laws; dates differ from site to site, the laws in force seldom."""
         if not rules:
-            return ("", ""), ("", "")
-        # dates differ from site to site, the laws in force seldom
+            return ("", ""), None
         key = tuple(rule.rule_id for rule in rules)
-        if key not in self._bases:
-            self._bases[key] = wording.in_force(rules), wording.basis(rules)
-        return self._bases[key]
+        found = self._bases.get(key)
+        if found is None:
+            zh, en = wording.basis(rules)
+            step = TraceStep(rule="basis", zh=zh, en=en)
+            found = self._bases[key] = wording.in_force(rules), step
+        return found
 
     def complete_until(
         self, counties: tuple[str, ...], kind: LicenceKind
@@ -227,6 +248,10 @@ class Ruling:
         return self.finding.category
 
 
+Opinions = Mapping[Right, tuple[Standing, Finding | None]]
+"""By right: how it stood to an act, and what it makes of the act inside it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """What one ruling says of one increment."""
@@ -248,6 +273,8 @@ class Piece:
     """Error budget of that boundary."""
     whole: bool
     """True if it is all of the increment."""
+    asked: Opinions
+    """What each right near the increment makes of it, where any was asked."""
 
 
 @dataclass(frozen=True, slots=True)

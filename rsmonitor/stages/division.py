@@ -1,7 +1,7 @@
 """An increment, cut along the rights that decide, and ruled on piece by piece."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import combinations
@@ -13,7 +13,15 @@ from shapely import MultiPolygon, Polygon
 
 from rsmonitor.records.disturbance import Cause, Increment
 from rsmonitor.records.verdict import Category
-from rsmonitor.stages.court import FAVOUR, GRANTING, Case, Court, Piece, Ruling
+from rsmonitor.stages.court import (
+    FAVOUR,
+    GRANTING,
+    Case,
+    Court,
+    Opinions,
+    Piece,
+    Ruling,
+)
 from rsmonitor.stages.error_budget import (
     CLEARLY_M,
     NOISE_M2,
@@ -25,7 +33,6 @@ from rsmonitor.stages.error_budget import (
 from rsmonitor.stages.nearness import (
     Area,
     Right,
-    Touch,
     land_m2,
     overlay,
     polygons,
@@ -45,6 +52,7 @@ from rsmonitor.stages.rules import (
     outside,
 )
 from rsmonitor.stages.standing import Standing, standing_of
+from rsmonitor.stages.touches import Touch
 
 _CORNER_DEGREES: Final = 1e-6
 """Pieces of one disturbance a decimetre apart are joined at a corner of pixels."""
@@ -96,12 +104,8 @@ def divided(case: Case, place: int) -> list[tuple[Ruling, Piece]]:
         ruling = Ruling(outside(act, near=case.attached))
         return [(ruling, _all_of(place, act, geometry, increment))]
     touches = case.touches[place]
-    standings = {
-        touch.right: standing_of(touch.right.licence, act.first, act.by)
-        for touch in touches
-        if touch.right.licence.kind in JUDGED
-    }
-    deciding = _deciding(case, touches, standings, act)
+    asked = _opinions(case.court, touches, act)
+    deciding = _deciding(case.court, touches, asked, act)
     rest: Area | None = geometry
     cut: list[tuple[Ruling, Area]] = []
     for each in deciding:
@@ -121,10 +125,10 @@ def divided(case: Case, place: int) -> list[tuple[Ruling, Piece]]:
             cut.append((ruling, overlay(shapely.intersection, rest, each.right)))
             rest = _left(overlay(shapely.difference, rest, each.right))
     if rest is not None:
-        cut += _outside(case, place, act, standings, rest)
-    around = _Around(geometry, deciding)
+        cut += _outside(case, place, act, asked, rest)
+    around = _Around(place, act, geometry, deciding, asked)
     return [
-        (ruling, around.piece(place, act, ruling, piece, area, whole=whole))
+        (ruling, around.piece(ruling, piece, area, whole=whole))
         for ruling, piece, area, whole in _measured(cut, geometry, increment)
     ]
 
@@ -140,6 +144,7 @@ def _all_of(place: int, act: Act, geometry: Area, increment: Increment) -> Piece
         margin_m=math.inf,
         budget_m=0.0,
         whole=True,
+        asked={},
     )
 
 
@@ -151,20 +156,23 @@ def _left(rest: Area | None) -> Area | None:
 class _Around:
     """What surrounds an increment, asked only as far as it takes to be sure."""
 
-    def __init__(self, geometry: Area, deciding: Sequence[_Deciding]) -> None:
-        self._geometry = geometry
-        self._deciding = deciding
-        self._surroundings: Surroundings | None = None
-
-    def piece(
+    def __init__(
         self,
         place: int,
         act: Act,
-        ruling: Ruling,
         geometry: Area,
-        area: float,
-        *,
-        whole: bool,
+        deciding: Sequence[_Deciding],
+        asked: Opinions,
+    ) -> None:
+        self._place = place
+        self._act = act
+        self._geometry = geometry
+        self._deciding = deciding
+        self._asked = asked
+        self._surroundings: Surroundings | None = None
+
+    def piece(
+        self, ruling: Ruling, geometry: Area, area: float, *, whole: bool
     ) -> Piece:
         """Say of a piece how sure its place is."""
         sure, margin, budget = False, math.inf, 0.0
@@ -176,14 +184,15 @@ class _Around:
             if not sure:
                 sure, margin, budget = self._reach(geometry, favour)
         return Piece(
-            place=place,
-            act=act,
+            place=self._place,
+            act=self._act,
             geometry=geometry,
             area_m2=area,
             sure=sure,
             margin_m=margin,
             budget_m=budget,
             whole=whole,
+            asked=self._asked,
         )
 
     def _middle(self, favour: int | None) -> tuple[bool, float, float]:
@@ -223,31 +232,40 @@ class _Around:
         return self._surroundings.reach(geometry, favour)
 
 
+def _opinions(court: Court, touches: Sequence[Touch], act: Act) -> Opinions:
+    """Ask every right near an act that a rule speaks of."""
+    lists = court.register.producing
+    asked: dict[Right, tuple[Standing, Finding | None]] = {}
+    for touch in touches:
+        licence = touch.right.licence
+        if licence.kind in JUDGED:
+            standing = standing_of(licence, act.first, act.by)
+            asked[touch.right] = standing, inside(licence, standing, act, lists)
+    return asked
+
+
 def _deciding(
-    case: Case,
-    touches: Sequence[Touch],
-    standings: Mapping[Right, Standing],
-    act: Act,
+    court: Court, touches: Sequence[Touch], asked: Opinions, act: Act
 ) -> list[_Deciding]:
     """List the rights that make something of an act, the most favourable first."""
-    lists = case.court.register.producing
-    found = [
-        _Deciding(touch.right, finding, standings[touch.right], touch)
-        for touch in touches
-        if touch.right in standings
-        and (finding := inside(touch.right.licence, standings[touch.right], act, lists))
-        is not None
-    ]
-    partly = [
-        touch.right
-        for touch in touches
-        if touch.touches and standings.get(touch.right) is Standing.PARTLY
-    ]
-    for right in _joined(case.court, partly, act):
-        finding = inside(right.licence, Standing.THROUGHOUT, act, lists)
+    found: list[_Deciding] = []
+    partly: list[Right] = []
+    for touch in touches:
+        if touch.right not in asked:
+            continue
+        standing, finding = asked[touch.right]
+        if finding is not None:
+            found.append(_Deciding(touch.right, finding, standing, touch))
+        if touch.touches and standing is Standing.PARTLY:
+            partly.append(touch.right)
+    for right in _joined(court, partly, act):
+        finding = inside(
+            right.licence, Standing.THROUGHOUT, act, court.register.producing
+        )
         if finding is not None:
             found.append(_Deciding(right, finding, Standing.THROUGHOUT, None))
-    found.sort(key=lambda each: -FAVOUR[each.finding.category])
+    if len(found) > 1:
+        found.sort(key=lambda each: -FAVOUR[each.finding.category])
     return found
 
 
@@ -288,11 +306,11 @@ def _outside(
     case: Case,
     place: int,
     act: Act,
-    standings: Mapping[Right, Standing],
+    asked: Opinions,
     rest: Area,
 ) -> list[tuple[Ruling, Area]]:
     """Rule on what no right covers, which may continue from inside a right."""
-    crossing = _crossing(act, standings)
+    crossing = _crossing(act, asked)
     found: list[tuple[Ruling, Area]] = []
     for connected, piece in _connected(case, rest, needed=bool(crossing)):
         ruling = None
@@ -317,19 +335,17 @@ def _outside(
             )
             ruling = Ruling(
                 outside(act, near=near),
-                mentions=_mentions(case, place, act, standings, piece),
+                mentions=_mentions(case, place, asked, piece),
             )
         found.append((ruling, piece))
     return found
 
 
-def _crossing(
-    act: Act, standings: Mapping[Right, Standing]
-) -> list[tuple[Right, Finding]]:
+def _crossing(act: Act, asked: Opinions) -> list[tuple[Right, Finding]]:
     """List the rights that it might continue from, the first that counts first."""
     found = [
         (right, finding)
-        for right, standing in standings.items()
+        for right, (standing, _) in asked.items()
         if (finding := across(right.licence, standing, act)) is not None
     ]
     found.sort(
@@ -411,18 +427,22 @@ def _beside(case: Case, place: int, act: Act) -> bool:
 def _mentions(
     case: Case,
     place: int,
-    act: Act,
-    standings: Mapping[Right, Standing],
+    asked: Opinions,
     rest: Area,
 ) -> tuple[tuple[Right, Standing], ...]:
     """List the rights that cover it and change nothing."""
+    # what they share with all of the increment was cut already
+    whole = rest is case.increments[place]
     return tuple(
-        (touch.right, standings[touch.right])
-        for touch in case.touches[place]
-        if touch.right in standings
-        and touch.shares
-        and inside(touch.right.licence, standings[touch.right], act, ()) is None
-        and (touch.covers or shares_land(touch.right, rest))
+        [
+            (touch.right, asked[touch.right][0])
+            for touch in case.touches[place]
+            if touch.touches
+            and touch.right in asked
+            and asked[touch.right][1] is None
+            and touch.shares
+            and (touch.covers or whole or shares_land(touch.right, rest))
+        ]
     )
 
 

@@ -80,10 +80,27 @@ class Plane:
         shapely geometry
             Metres east and north of the middle of the place.
         """
-        return shapely.transform(geometry, self._metres)
+        flat: BaseGeometry = shapely.set_coordinates(geometry, self.corners(geometry))
+        return flat
 
-    def _metres(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray((points - self._origin) * self._scale)
+    def corners(self, geometry: BaseGeometry) -> NDArray[np.float64]:
+        """
+        Give the corners of a geometry in metres.
+
+        Parameters
+        ----------
+        geometry : shapely geometry
+            CRS84 degrees.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, 2)
+            Metres east and north of the middle of the place.
+        """
+        corners: NDArray[np.float64] = shapely.get_coordinates(geometry)
+        corners -= self._origin
+        corners *= self._scale
+        return corners
 
     def degrees(self, length_m: float) -> tuple[float, float]:
         """
@@ -229,29 +246,28 @@ class Surroundings:
 
     def _corners(self, piece: _Area) -> NDArray[np.object_]:
         """Give the corners of a piece and one place within it, in metres."""
-        flat = self._plane.of(piece)
+        corners = self._plane.corners(piece)
+        flat = shapely.set_coordinates(piece, corners)
         inner = shapely.get_coordinates(shapely.point_on_surface(flat))
-        return np.asarray(
-            shapely.points(np.concatenate([shapely.get_coordinates(flat), inner]))
-        )
+        return np.asarray(shapely.points(np.concatenate([corners, inner])))
 
     def _proved(self, piece: _Area, own: Sequence[int], others: Sequence[int]) -> bool:
         """Say the same by buffers, where no corner proves it."""
         flat = self._boundaries()
         rest = self._plane.of(piece)
-        window = shapely.box(*rest.bounds).buffer(
-            3 * max(error for _, error, _ in self._rights) + 1, join_style="mitre"
-        )
+        west, south, east, north = rest.bounds
+        wide = 3 * max(error for _, error, _ in self._rights) + 1
+        window = shapely.box(west - wide, south - wide, east + wide, north + wide)
         # so wide that the clipping is never mistaken for a boundary
         if own:
-            united = shapely.union_all(
+            united = _united(
                 [shapely.intersection(flat[index], window) for index in own]
             )
             shrink = max(self._rights[index][1] for index in own)
             rest = shapely.intersection(rest, united.buffer(-shrink))
         errors = sorted({self._rights[index][1] for index in others})
         for error in errors:
-            united = shapely.union_all(
+            united = _united(
                 [
                     shapely.intersection(flat[index], window)
                     for index in others
@@ -260,6 +276,14 @@ class Surroundings:
             )
             rest = shapely.difference(rest, united.buffer(error))
         return bool(rest.area > NOISE_M2)
+
+
+def _united(geometries: Sequence[BaseGeometry]) -> BaseGeometry:
+    """Join geometries; there is nothing to join of one."""
+    if len(geometries) == 1:
+        return geometries[0]
+    joined: BaseGeometry = shapely.union_all(geometries)
+    return joined
 
 
 def farthest_m(piece: _Area, right: _Area) -> float:
@@ -279,5 +303,5 @@ def farthest_m(piece: _Area, right: _Area) -> float:
         Metres; 0 if none lies beyond.
     """
     plane = Plane(piece.bounds)
-    corners = shapely.points(shapely.get_coordinates(plane.of(piece)))
+    corners = shapely.points(plane.corners(piece))
     return float(shapely.distance(corners, plane.of(right)).max())

@@ -10,8 +10,16 @@ The rules are `rsmonitor.stages.rules`, the cutting is `rsmonitor.stages.divisio
 the sentences are `rsmonitor.stages.parts`.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Container,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -22,16 +30,16 @@ from rsmonitor.records.licence import RegisterSnapshot
 from rsmonitor.records.parameters import LicensingParameters
 from rsmonitor.records.rule import LawTable
 from rsmonitor.records.site import Site
-from rsmonitor.records.verdict import Certainty, Verdict
+from rsmonitor.records.verdict import Certainty, Part, Verdict
 from rsmonitor.stages.court import FAVOUR, Case, Court, Piece, Ruling
 from rsmonitor.stages.division import divided
 from rsmonitor.stages.nearness import (
     attached_to_digging,
     geometries_of,
     rights_near,
-    touches_of,
 )
 from rsmonitor.stages.parts import part_of, warnings_of
+from rsmonitor.stages.touches import touches_of
 
 NO_LAWS: Final = LawTable()
 """A table without a law: verdicts then name none."""
@@ -132,25 +140,30 @@ def judge_all(
     outlines = np.array(
         [site.latest.disturbance.geometry for site in listed], dtype=object
     )
-    causes = [site.latest.cause for site in listed]
+    causes = _causes(listed)
     near = rights_near(court.held, outlines, _margins_m(court, causes))
     attached = attached_to_digging(causes, outlines, parameters.position_error_m)
-    geometries = [
-        geometries_of(site, near=bool(found))
-        for site, found in zip(listed, near, strict=True)
-    ]
+    geometries = geometries_of(listed, near)
     touches = touches_of(court.right, geometries, near)
     verdicts: dict[str, Verdict] = {}
     for place, site in enumerate(listed):
+        increments = site.latest.disturbance.increments
+        codes = _counties(site, counties)
+        if not near[place] and len(increments) == 1:
+            verdicts[site.site_id] = _alone(
+                court, site, causes[place], codes, attached=place in attached
+            )
+            continue
         verdicts[site.site_id] = _judged(
             Case(
                 court=court,
                 site=site,
                 cause=causes[place],
-                increments=geometries[place],
+                increments=geometries[place]
+                or tuple(increment.geometry for increment in increments),
                 near=tuple(map(court.right, near[place])),
-                touches=touches[place],
-                counties=_counties(site, counties),
+                touches=next(touches) if near[place] else ((),) * len(increments),
+                counties=codes,
                 attached=place in attached,
             )
         )
@@ -185,41 +198,116 @@ def _margins_m(court: Court, causes: Sequence[Cause]) -> NDArray[np.float64]:
     )
 
 
+def _causes(sites: Sequence[Site]) -> list[Cause]:
+    """Give the most probable cause of each site; many have the same probabilities."""
+    known: dict[Hashable, Cause] = {}
+    causes = []
+    for site in sites:
+        key = tuple(site.latest.causes.items())
+        cause = known.get(key)
+        if cause is None:
+            cause = known[key] = site.latest.cause
+        causes.append(cause)
+    return causes
+
+
 def _counties(
     site: Site, counties: Callable[[Site], tuple[str, ...]] | None
 ) -> tuple[str, ...]:
     """Give the codes of the counties of a site; its district's, if it is one."""
     codes = counties(site) if counties is not None else ()
-    code = site.district
-    if not codes and code.isdigit() and len(code) == _COUNTY_DIGITS:
-        return (code,)
-    return codes
+    return codes or _county(site.district)
+
+
+@lru_cache(maxsize=4096)
+def _county(code: str) -> tuple[str, ...]:
+    """Give the code of a district that is a county; always the same tuple."""
+    return (code,) if code.isdigit() and len(code) == _COUNTY_DIGITS else ()
+
+
+def _alone(
+    court: Court, site: Site, cause: Cause, counties: tuple[str, ...], *, attached: bool
+) -> Verdict:
+    """Judge a site of one increment that lies near nothing, as others like it were."""
+    (increment,) = site.latest.disturbance.increments
+    key = (
+        cause,
+        increment.began_after,
+        increment.began_by,
+        increment.began_after is None and site.site_id in court.on_day,
+        counties,
+        attached,
+    )
+    like = court.alone.get(key)
+    if like is None:
+        case = Case(
+            court=court,
+            site=site,
+            cause=cause,
+            increments=(increment.geometry,),
+            near=(),
+            touches=((),),
+            counties=counties,
+            attached=attached,
+        )
+        ((ruling, piece),) = divided(case, 0)
+        like = court.alone[key] = part_of(case, ruling, [piece])
+    part = Part(
+        category=like.category,
+        certainty=like.certainty,
+        area_m2=increment.area_m2,
+        licence_ids=(),
+        clause=like.clause,
+        clause_zh=like.clause_zh,
+        geometry=increment.geometry,
+        trace=like.trace,
+        counted_only=like.counted_only,
+    )
+    return _summed(court, site, [part], ())
 
 
 def _judged(case: Case) -> Verdict:
     """Divide every increment, gather what one sentence covers, and sum up."""
-    pieces: dict[Ruling, list[Piece]] = {}
-    for place in range(len(case.increments)):
-        for ruling, piece in divided(case, place):
+    found = [
+        each for place in range(len(case.increments)) for each in divided(case, place)
+    ]
+    if len(found) == 1:
+        ruling, piece = found[0]
+        parts = [part_of(case, ruling, [piece])]
+    else:
+        pieces: dict[Ruling, list[Piece]] = {}
+        for ruling, piece in found:
             pieces.setdefault(ruling, []).append(piece)
-    parts = [part_of(case, ruling, found) for ruling, found in pieces.items()]
+        parts = [part_of(case, ruling, those) for ruling, those in pieces.items()]
+    warnings = warnings_of(case) if case.near else ()
+    return _summed(case.court, case.site, parts, warnings)
+
+
+def _summed(
+    court: Court, site: Site, parts: list[Part], warnings: tuple[str, ...]
+) -> Verdict:
+    """Sum parts up: the most serious that is large enough to count decides."""
+    deciding = parts[0]
+    certainty, licence_ids = deciding.certainty, deciding.licence_ids
     if len(parts) > 1:
         parts.sort(
             key=lambda part: (FAVOUR[part.category], -part.area_m2, part.licence_ids)
         )
-    least = case.court.parameters.min_part_m2
-    counted = [part for part in parts if part.area_m2 >= least]
-    deciding = counted[0] if counted else max(parts, key=lambda part: part.area_m2)
-    same = [part for part in counted if part.category is deciding.category]
+        least = court.parameters.min_part_m2
+        counted = [part for part in parts if part.area_m2 >= least]
+        deciding = counted[0] if counted else max(parts, key=lambda part: part.area_m2)
+        same = [part for part in counted if part.category is deciding.category]
+        certainty = _surest(part.certainty for part in same or [deciding])
+        licence_ids = tuple(sorted({id_ for part in parts for id_ in part.licence_ids}))
     return Verdict(
-        site_id=case.site.site_id,
+        site_id=site.site_id,
         category=deciding.category,
-        certainty=_surest(part.certainty for part in same or [deciding]),
+        certainty=certainty,
         parts=tuple(parts),
-        licence_ids=tuple(sorted({id_ for part in parts for id_ in part.licence_ids})),
-        register_snapshot=case.court.register.snapshot_id,
-        warnings=warnings_of(case) if case.near else (),
-        law_table=case.court.laws.digest,
+        licence_ids=licence_ids,
+        register_snapshot=court.register.snapshot_id,
+        warnings=warnings,
+        law_table=court.laws.digest,
     )
 
 

@@ -29,8 +29,12 @@ Area = Polygon | MultiPolygon
 _GRID_DEGREES: Final = 1e-9
 """Unions snap to a tenth of a millimetre, which makes them robust."""
 
-_TOUCH_DEGREES: Final = 1e-8
+TOUCH_DEGREES: Final = 1e-8
 """What lies a millimetre apart touches."""
+
+AT_ONCE: Final = 512
+"""Points and boxes that live at one time: each is an object that the collector of
+garbage walks, as long as it lives."""
 
 _DEGREE2_M2: Final = 111_320.0**2
 """Square metres of a square degree at the equator: an upper bound."""
@@ -48,18 +52,19 @@ class Right:
         Of scene and outline together, metres.
     """
 
-    __slots__ = ("_periods", "error_m", "geometry", "licence", "said")
+    __slots__ = ("_standing", "_told", "error_m", "geometry", "licence", "said")
 
     def __init__(self, licence: Licence, position_error_m: float) -> None:
         self.licence = licence
         self.geometry = licence.geometry
         self.error_m = budget_m(licence, position_error_m)
         self.said = named(licence)
-        self._periods: dict[Standing, Said] = {}
+        self._standing: Standing | None = None
+        self._told: Said = ("", "")
 
-    def period(self, standing: Standing) -> Said:
+    def told(self, standing: Standing) -> Said:
         """
-        Say when it was valid, and how that stands to an act.
+        Name it, and say when it was valid and how that stands to an act.
 
         Parameters
         ----------
@@ -71,76 +76,19 @@ class Right:
         tuple of str
             Chinese and English.
         """
-        found = self._periods.get(standing)
-        if found is None:
-            found = self._periods[standing] = period(self.licence, standing)
-        return found
-
-
-class Touch:
-    """
-    How an increment lies to a right near it.
-
-    Parameters
-    ----------
-    right : Right
-        The right.
-    covers : bool
-        True if the right covers all of the increment.
-    touches : bool
-        True if they touch or overlap.
-    common : Polygon or MultiPolygon or None
-        What they share, where that is a part of the increment.
-    rest : Polygon or MultiPolygon or None
-        What the right leaves of the increment, in the same case.
-    outside_m : float
-        Metres from the right to the middle of the increment, or to the corner of the
-        rest that lies farthest; 0 within it.
-    inside_m : float
-        Metres from the right's boundary to the middle of the increment, or to the
-        corner of what they share that lies deepest; 0 outside it.
-    """
-
-    __slots__ = (
-        "common",
-        "covers",
-        "inside_m",
-        "outside_m",
-        "rest",
-        "right",
-        "touches",
-    )
-
-    def __init__(
-        self,
-        right: Right,
-        *,
-        covers: bool,
-        touches: bool,
-        common: Area | None,
-        rest: Area | None,
-        outside_m: float,
-        inside_m: float,
-    ) -> None:
-        self.right = right
-        self.covers = covers
-        self.touches = touches
-        self.common = common
-        self.rest = rest
-        self.outside_m = outside_m
-        self.inside_m = inside_m
-
-    @property
-    def shares(self) -> bool:
-        """True if they share more than rounding."""
-        return self.covers or (self.common is not None and has_land(self.common))
+        # sites around one right seldom differ in this
+        if self._standing is not standing:
+            when = period(self.licence, standing)
+            self._told = f"{self.said[0]}（{when[0]}）", f"{self.said[1]} ({when[1]})"
+            self._standing = standing
+        return self._told
 
 
 def rights_near(
     licences: Sequence[Licence],
     outlines: NDArray[np.object_],
     margins_m: NDArray[np.float64],
-) -> list[list[int]]:
+) -> list[Sequence[int]]:
     """
     List for each outline the licences that can matter to it.
 
@@ -155,26 +103,23 @@ def rights_near(
 
     Returns
     -------
-    list of list of int
+    list of sequence of int
         By outline: places in `licences`, rising.
     """
-    near: list[list[int]] = [[] for _ in outlines]
+    near: list[Sequence[int]] = [()] * len(outlines)
     if not len(outlines) or not licences:
         return near
     bounds = shapely.bounds(outlines)
     scale = degree_m((bounds[:, 1] + bounds[:, 3]) / 2).T
     across, along = margins_m / scale[:, 0], margins_m / scale[:, 1]
-    boxes = shapely.box(
-        bounds[:, 0] - across,
-        bounds[:, 1] - along,
-        bounds[:, 2] + across,
-        bounds[:, 3] + along,
-    )
+    windows = bounds + np.column_stack([-across, -along, across, along])
     rights = np.array([licence.geometry for licence in licences], dtype=object)
-    pairs = shapely.STRtree(rights).query(boxes, predicate="intersects")
-    order = np.lexsort((pairs[1], pairs[0]))
-    for place, index in pairs.T[order].tolist():
-        near[place].append(index)
+    tree = shapely.STRtree(rights)
+    for first in range(0, len(outlines), AT_ONCE):
+        boxes = shapely.box(*windows[first : first + AT_ONCE].T)
+        pairs = tree.query(boxes, predicate="intersects")
+        for place, index in pairs.T[np.lexsort((pairs[1], pairs[0]))].tolist():
+            near[first + place] = *near[first + place], index
     return near
 
 
@@ -218,116 +163,34 @@ def attached_to_digging(
     return frozenset(found)
 
 
-def geometries_of(site: Site, *, near: bool) -> tuple[Area, ...]:
+def geometries_of(
+    sites: Sequence[Site], near: Sequence[Sequence[int]]
+) -> list[tuple[Area, ...]]:
     """
-    Give the geometries of a site's increments.
+    Give the geometries of the increments of sites.
 
     Parameters
     ----------
-    site : Site
-        The site.
-    near : bool
-        True where rights lie near, so that what crosses itself must be mended.
-
-    Returns
-    -------
-    tuple of Polygon or MultiPolygon
-        One an increment.
-    """
-    increments = site.latest.disturbance.increments
-    if near:
-        return tuple(mended(increment.geometry) for increment in increments)
-    return tuple(increment.geometry for increment in increments)
-
-
-def touches_of(
-    rights: Callable[[int], Right],
-    geometries: Sequence[tuple[Area, ...]],
-    near: Sequence[Sequence[int]],
-) -> list[tuple[tuple[Touch, ...], ...]]:
-    """
-    Say how every increment lies to every right near its site.
-
-    Parameters
-    ----------
-    rights : callable
-        Gives the right of a place in the register.
-    geometries : sequence of tuple of Polygon or MultiPolygon
-        By site, those of its increments.
+    sites : sequence of Site
+        The sites.
     near : sequence of sequence of int
-        By site, places in the register.
+        By site, the rights near it: where there are any, what crosses itself is mended.
 
     Returns
     -------
-    list of tuple of tuple of Touch
-        By site and increment, in the order of `near`.
+    list of tuple of Polygon or MultiPolygon
+        By site, one an increment; none where no right lies near.
     """
-    pairs = [
-        (place, number, index)
-        for place, found in enumerate(near)
-        if found
-        for number in range(len(geometries[place]))
-        for index in found
+    found: list[tuple[Area, ...]] = [
+        tuple([each.geometry for each in site.latest.disturbance.increments])
+        if rights
+        else ()
+        for site, rights in zip(sites, near, strict=True)
     ]
-    found: list[list[list[Touch]]] = [[[] for _ in each] for each in geometries]
-    if pairs:
-        ones = np.array([geometries[p][n] for p, n, _ in pairs], dtype=object)
-        used, back = np.unique([index for *_, index in pairs], return_inverse=True)
-        outlines = np.array([rights(int(i)).geometry for i in used], dtype=object)
-        shapely.prepare(outlines)
-        others = outlines[back]
-        touches = shapely.dwithin(others, ones, _TOUCH_DEGREES)
-        covers = np.zeros(len(pairs), dtype=bool)
-        covers[touches] = shapely.covers(others[touches], ones[touches])
-        partly = touches & ~covers
-        common = np.full(len(pairs), None, dtype=object)
-        common[partly] = shapely.intersection(ones[partly], others[partly])
-        rest = np.full(len(pairs), None, dtype=object)
-        rest[partly] = shapely.difference(ones[partly], others[partly])
-        outside, inside = _reach_m(ones, common, rest, others, partly)
-        for row, (place, number, index) in enumerate(pairs):
-            shared, left = common[row], rest[row]
-            found[place][number].append(
-                Touch(
-                    rights(index),
-                    covers=bool(covers[row]),
-                    touches=bool(touches[row]),
-                    common=None if shared is None else polygons(shared),
-                    rest=None if left is None else polygons(left),
-                    outside_m=outside[row],
-                    inside_m=inside[row],
-                )
-            )
-    return [tuple(map(tuple, each)) for each in found]
-
-
-def _reach_m(
-    ones: NDArray[np.object_],
-    common: NDArray[np.object_],
-    rest: NDArray[np.object_],
-    others: NDArray[np.object_],
-    partly: NDArray[np.bool_],
-) -> tuple[list[float], list[float]]:
-    """Measure how far what lies beyond each right reaches, and how deep the rest."""
-    scale = degree_m(shapely.bounds(ones)[:, 1]).T
-    coordinates, rows = shapely.get_coordinates(others, return_index=True)
-    flat = shapely.set_coordinates(others.copy(), coordinates * scale[rows])
-    edges = shapely.boundary(flat)
-    middles = shapely.get_coordinates(shapely.point_on_surface(ones)) * scale
-    points = shapely.points(middles)
-    outside = shapely.distance(points, flat)
-    inside = np.where(outside > 0, 0.0, shapely.distance(points, edges))
-    # of what a boundary cuts, the corner that lies farthest
-    cut = np.flatnonzero(partly)
-    for geometries, target, metres in ((rest, flat, outside), (common, edges, inside)):
-        corners, owners = shapely.get_coordinates(geometries[cut], return_index=True)
-        owners = cut[owners]
-        measured = shapely.distance(
-            shapely.points(corners * scale[owners]), target[owners]
-        )
-        metres[cut] = 0.0
-        np.maximum.at(metres, owners, measured)
-    return outside.tolist(), inside.tolist()
+    flat = np.array([each for geometries in found for each in geometries], dtype=object)
+    if not shapely.is_valid(flat).all():
+        return [tuple(map(mended, geometries)) for geometries in found]
+    return found
 
 
 def touching(right: Right, geometry: Area) -> bool:
@@ -346,7 +209,7 @@ def touching(right: Right, geometry: Area) -> bool:
     bool
         True up to a millimetre.
     """
-    return bool(shapely.dwithin(right.geometry, geometry, _TOUCH_DEGREES))
+    return bool(shapely.dwithin(right.geometry, geometry, TOUCH_DEGREES))
 
 
 def shares_land(right: Right, geometry: Area) -> bool:
@@ -405,11 +268,17 @@ def land_m2(geometry: Area) -> float:
     float
         Square metres.
     """
-    if isinstance(geometry, Polygon) and not shapely.get_num_interior_rings(geometry):
-        corners = shapely.get_coordinates(geometry)
-        signed, _ = WGS84.polygon_area_perimeter(corners[:, 0], corners[:, 1])
-        return abs(float(signed))
-    return area_m2(geometry)
+    # the order in which pyproj adds the rings of a geometry, without its detours
+    total = 0.0
+    whole = isinstance(geometry, Polygon)
+    for polygon in [geometry] if whole else shapely.get_parts(geometry).tolist():
+        holes = shapely.get_num_interior_rings(polygon)
+        signed = 0.0
+        for ring in shapely.get_rings(polygon).tolist() if holes else [polygon]:
+            corners = shapely.get_coordinates(ring)
+            signed += WGS84.polygon_area_perimeter(corners[:, 0], corners[:, 1])[0]
+        total += signed
+    return abs(total)
 
 
 def overlay(

@@ -6,7 +6,7 @@ from datetime import date
 from itertools import combinations
 from typing import Final
 
-from rsmonitor.records.disturbance import Cause
+from rsmonitor.records.disturbance import Cause, Increment
 from rsmonitor.records.licence import KIND_LABELS, Licence, LicenceKind
 from rsmonitor.records.verdict import Category, Certainty, Part, TraceStep
 from rsmonitor.stages import wording
@@ -34,6 +34,13 @@ from rsmonitor.stages.wording import Said
 
 _LIMITS: Final = TraceStep(rule="limits", zh=wording.UNSEEN[0], en=wording.UNSEEN[1])
 """What 'nothing abnormal seen' does not cover."""
+
+_OPEN: Final = TraceStep(
+    rule="space",
+    zh="时间或事实未定，不作空间判定",
+    en="time or facts are open: place decides nothing",
+)
+"""What the place says where time or facts do not."""
 
 _ERROR: Final = "which is within the error of position"
 _NOT_WHOLE: Final = "The register is not whole"
@@ -100,12 +107,16 @@ def _words(
     """Put a part into words; what lies near nothing is said once for all such."""
     increments = case.site.latest.disturbance.increments
     covered = [increments[piece.place] for piece in pieces]
-    best = max(pieces, key=lambda piece: (piece.sure, piece.margin_m - piece.budget_m))
-    by = max(each.began_by for each in covered)
-    looks = [each.began_after for each in covered]
-    seen = [look for look in looks if look is not None]
-    first = min(seen) if seen and len(seen) == len(looks) else None
-    known = all(map(case.on_the_day, covered))
+    best, by, first = pieces[0], covered[0].began_by, covered[0].began_after
+    if len(pieces) > 1:
+        best = max(
+            pieces, key=lambda piece: (piece.sure, piece.margin_m - piece.budget_m)
+        )
+        by = max(each.began_by for each in covered)
+        looks = [each.began_after for each in covered]
+        seen = [look for look in looks if look is not None]
+        first = min(seen) if len(seen) == len(looks) else None
+    known = first is None and all(map(case.on_the_day, covered))
     alone = ruling.right is None and not rights and not ruling.mentions
     key = None
     if alone and (best.sure or ruling.category is Category.UNCLEAR):
@@ -113,48 +124,63 @@ def _words(
         key = (ruling.finding, case.cause, first, by, known, *place)
         if key in case.court.said:
             return case.court.said[key]
-    began = wording.began(covered, known=known)
-    caused = wording.caused(case.cause)
-    where = _where(case, ruling, geometry, best.act)
+    act = _began(case, covered, (first, by), known=known)
+    zh, en = _where(case, ruling, geometry, best.act)
     label = wording.label(ruling.category)
-    short, law = case.court.basis(ruling.category, first, by)
+    zh, en = f"{zh}：{label[0]}", f"{en}: {label[1]}"
+    short, basis = case.court.basis(ruling.category, first, by)
     certainty, doubts = _certainty(case, ruling, best, by)
-    told = [
-        *((zh, en) for _, zh, en in doubts),
-        *(wording.mention(right.licence, how) for right, how in ruling.mentions),
-    ]
     trace = [
-        TraceStep(rule="act", zh=began[0] + caused[0], en=began[1] + caused[1]),
-        *_asked(case, rights, best.act),
-        TraceStep(
-            rule=_step_of(ruling),
-            zh=f"{where[0]}：{label[0]}",
-            en=f"{where[1]}: {label[1]}",
-        ),
+        act,
+        *_asked(case, rights, best),
+        TraceStep(rule=_step_of(ruling), zh=zh, en=en),
         _space(case, ruling, best, alone=alone),
-        *(TraceStep(rule=rule, zh=zh, en=en) for rule, zh, en in doubts),
-        *(
-            TraceStep(rule="restriction", zh=f"位于{name}内", en=f"inside {name}")
-            for name in restrictions
-        ),
+    ]
+    clause_zh, clause = f"{act.zh}，{zh}。", f"{act.en}, {en}."
+    for rule, doubt_zh, doubt in doubts:
+        trace.append(TraceStep(rule=rule, zh=doubt_zh, en=doubt))
+        clause_zh += doubt_zh
+        clause += f" {doubt}"
+    for right, how in ruling.mentions:
+        mention_zh, mention = wording.mention(right.licence, how)
+        clause_zh += mention_zh
+        clause += f" {mention}"
+    trace += [
+        TraceStep(rule="restriction", zh=f"位于{name}内", en=f"inside {name}")
+        for name in restrictions
     ]
     if ruling.category is Category.NOTHING_ABNORMAL:
         trace.append(_LIMITS)
-    if law[0]:
-        trace.append(TraceStep(rule="basis", zh=law[0], en=law[1]))
+    if basis is not None:
+        trace.append(basis)
     words = Words(
         certainty=certainty,
-        clause=f"{began[1]}{caused[1]}, {where[1]}: {label[1]}."
-        + "".join(f" {en}" for _, en in told)
-        + short[1],
-        clause_zh=f"{began[0]}{caused[0]}，{where[0]}：{label[0]}。"
-        + "".join(zh for zh, _ in told)
-        + short[0],
+        clause=clause + short[1],
+        clause_zh=clause_zh + short[0],
         trace=tuple(trace),
     )
     if key is not None:
         case.court.said[key] = words
     return words
+
+
+def _began(
+    case: Case,
+    covered: Sequence[Increment],
+    interval: tuple[date | None, date],
+    *,
+    known: bool,
+) -> TraceStep:
+    """Say when it began, and from what; many began between the same two looks."""
+    key = (case.cause, interval, known)
+    step = case.court.steps.get(key)
+    if step is None:
+        began = wording.began(covered, known=known)
+        caused = wording.caused(case.cause)
+        step = case.court.steps[key] = TraceStep(
+            rule="act", zh=began[0] + caused[0], en=began[1] + caused[1]
+        )
+    return step
 
 
 def _restrictions(rights: Sequence[Right], geometry: Area) -> tuple[str, ...]:
@@ -197,6 +223,9 @@ def _rights(
             if touch.touches
         }
         return list(found)
+    if len(pieces) == 1:
+        touches = case.touches[pieces[0].place]
+        return [touch.right for touch in touches if touch.touches_piece(geometry)]
     return [right for right in case.near if touching(right, geometry)]
 
 
@@ -206,9 +235,9 @@ def _restriction(licence: Licence) -> str:
     return f"{kind} {licence.mine or licence.licence_id}"
 
 
-def _asked(case: Case, rights: Sequence[Right], act: Act) -> list[TraceStep]:
+def _asked(case: Case, rights: Sequence[Right], best: Piece) -> list[TraceStep]:
     """Say of every right that touches a part what it makes of it."""
-    steps = []
+    steps, act = [], best.act
     for right in rights:
         licence = right.licence
         if licence.kind not in JUDGED:
@@ -220,20 +249,18 @@ def _asked(case: Case, rights: Sequence[Right], act: Act) -> list[TraceStep]:
                 )
             )
             continue
-        standing = standing_of(licence, act.first, act.by)
-        when = right.period(standing)
-        finding = inside(licence, standing, act, case.court.register.producing)
-        label = (
-            ("不改变结论", "changes nothing")
-            if finding is None
-            else wording.label(finding.category)
-        )
+        if right in best.asked:
+            standing, finding = best.asked[right]
+        else:  # of what was there before the history no right was asked
+            standing = standing_of(licence, act.first, act.by)
+            finding = inside(licence, standing, act, case.court.register.producing)
+        zh, en = right.told(standing)
+        if finding is None:
+            rule, label = "time", ("不改变结论", "changes nothing")
+        else:
+            rule, label = "inside", wording.label(finding.category)
         steps.append(
-            TraceStep(
-                rule="inside" if finding is not None else "time",
-                zh=f"{right.said[0]}（{when[0]}）：{label[0]}",
-                en=f"{right.said[1]} ({when[1]}): {label[1]}",
-            )
+            TraceStep(rule=rule, zh=f"{zh}：{label[0]}", en=f"{en}: {label[1]}")
         )
     return steps
 
@@ -242,31 +269,33 @@ def _space(case: Case, ruling: Ruling, best: Piece, *, alone: bool) -> TraceStep
     """Say which metres decide how sure the place is."""
     scene = case.court.parameters.position_error_m
     if ruling.category is Category.UNCLEAR:
-        return TraceStep(
-            rule="space",
-            zh="时间或事实未定，不作空间判定",
-            en="time or facts are open: place decides nothing",
-        )
+        return _OPEN
     if best.sure and (alone or math.isinf(best.margin_m)):
         metres = best.budget_m or case.court.widest_m
-        return TraceStep(
+        step = case.court.steps.get(metres)
+        if step is None:
+            step = case.court.steps[metres] = TraceStep(
+                rule="space",
+                zh=f"其中一部分距会改变结论的权属边界超过误差预算{metres:g}米：确定",
+                en=f"some of it lies farther than the budget of {metres:g} m from "
+                "every boundary that would change it: certain",
+            )
+        return step
+    margin = f"{best.margin_m:.0f}"
+    key = (best.budget_m, margin, best.sure)
+    step = case.court.steps.get(key)
+    if step is None:
+        zh = f"误差预算{best.budget_m:g}米（影像与轮廓{scene:g}米，权属坐标"
+        zh += f"{best.budget_m - scene:g}米），最远处距有关边界约{margin}米"
+        en = f"budget {best.budget_m:g} m (scene and outline {scene:g} m, datum "
+        en += f"{best.budget_m - scene:g} m); farthest about {margin} m from the "
+        en += "boundary that matters"
+        step = case.court.steps[key] = TraceStep(
             rule="space",
-            zh=f"其中一部分距会改变结论的权属边界超过误差预算{metres:g}米：确定",
-            en=f"some of it lies farther than the budget of {metres:g} m from every "
-            "boundary that would change it: certain",
+            zh=zh + ("：确定" if best.sure else "：在误差之内"),
+            en=en + (": certain" if best.sure else ": within the error"),
         )
-    zh = f"误差预算{best.budget_m:g}米（影像与轮廓{scene:g}米，权属坐标"
-    zh += f"{best.budget_m - scene:g}米），最远处距有关边界约{best.margin_m:.0f}米"
-    en = f"budget {best.budget_m:g} m (scene and outline {scene:g} m, datum "
-    en += (
-        f"{best.budget_m - scene:g} m); farthest about {best.margin_m:.0f} m from the "
-    )
-    en += "boundary that matters"
-    return TraceStep(
-        rule="space",
-        zh=zh + ("：确定" if best.sure else "：在误差之内"),
-        en=en + (": certain" if best.sure else ": within the error"),
-    )
+    return step
 
 
 def _certainty(
@@ -375,19 +404,14 @@ def _where(case: Case, ruling: Ruling, geometry: Area, act: Act) -> Said:
             "inside no right of the register that was then in force" + more[1],
         )
     more = wording.reason(reason, right.licence, act)
-    when = right.period(ruling.standing)
+    zh, en = right.told(ruling.standing)
     if reason in CROSSING:
         metres = farthest_m(geometry, right.geometry)
         return (
-            f"自{right.said[0]}（{when[0]}）范围内向外延续，最远超出{metres:.0f}米"
-            + more[0],
-            f"continuing from inside {right.said[1]} ({when[1]}) to {metres:.0f} m "
-            "beyond it" + more[1],
+            f"自{zh}范围内向外延续，最远超出{metres:.0f}米{more[0]}",
+            f"continuing from inside {en} to {metres:.0f} m beyond it{more[1]}",
         )
-    return (
-        f"位于{right.said[0]}（{when[0]}）范围内" + more[0],
-        f"inside {right.said[1]} ({when[1]})" + more[1],
-    )
+    return f"位于{zh}范围内{more[0]}", f"inside {en}{more[1]}"
 
 
 def warnings_of(case: Case) -> tuple[str, ...]:
@@ -412,6 +436,8 @@ def warnings_of(case: Case) -> tuple[str, ...]:
             if touch.touches
         }
     )
+    if len(rights) <= 1:
+        return ()
     warnings = []
     mining = [r for r in rights if r.licence.kind is LicenceKind.MINING]
     for one, other in combinations(mining, 2):

@@ -21,6 +21,15 @@ OVER: Final = frozenset(
 """Statuses that end a right before its last valid day."""
 
 
+_NOT_IN_FORCE: Final = frozenset(
+    word
+    for status, labels in STATUS_LABELS.items()
+    if status is not LicenceStatus.IN_FORCE
+    for word in (status.value, *labels)
+)
+"""How files write that a right is over or at rest."""
+
+
 class Standing(Enum):
     """How the validity of a right stands to the interval in which something began."""
 
@@ -84,14 +93,16 @@ def standing_of(licence: Licence, first: date, last: date) -> Standing:
     'ENDED'
     """
     begins, ends = licence.valid_from, _end_of(licence)
-    days = {first}
+    turns = [change.on for change in licence.status_history]
     if begins is not None and ends is not None:
-        days |= {begins, ends + _DAY if ends < date.max else ends}
-    days |= {change.on for change in licence.status_history}
+        turns += begins, ends + _DAY if ends < date.max else ends
     if licence.renewal_decided is not None:
-        days.add(licence.renewal_decided)
-    found = {_on(licence, ends, day) for day in days if first <= day <= last}
-    return found.pop() if len(found) == 1 else Standing.PARTLY
+        turns.append(licence.renewal_decided)
+    found = _on(licence, ends, first)
+    for day in turns:
+        if first < day <= last and _on(licence, ends, day) is not found:
+            return Standing.PARTLY
+    return found
 
 
 def _end_of(licence: Licence) -> date | None:
@@ -121,13 +132,7 @@ def _ended_some_day(licence: Licence) -> bool:
     """Say whether the file says that a right is over or at rest, and not since when."""
     if licence.status_history:
         return False
-    words = {
-        word
-        for status, labels in STATUS_LABELS.items()
-        if status is not LicenceStatus.IN_FORCE
-        for word in (status.value, *labels)
-    }
-    return licence.status.strip() in words
+    return licence.status.strip() in _NOT_IN_FORCE
 
 
 def _renewing(licence: Licence, ends: date, day: date) -> bool:

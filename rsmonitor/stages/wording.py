@@ -151,8 +151,10 @@ def period(licence: Licence, standing: Standing) -> Said:
         Chinese and English, with both dates and every change of status.
     """
     zh, en = PERIODS[standing]
-    first, last = licence.valid_from, licence.valid_to
-    accepted = licence.renewal_accepted
+    first, last, accepted = (
+        None if day is None else day.isoformat()
+        for day in (licence.valid_from, licence.valid_to, licence.renewal_accepted)
+    )
     zh = zh.format(
         first=first or "未载明", last=last or "未载明", accepted=accepted or "未载明"
     )

@@ -1,6 +1,6 @@
 """Verdicts on any polygons: files, register and laws brought together once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Final
 from rsmonitor.errors import SettingsError
 from rsmonitor.io.deliver.geojson import dumps
 from rsmonitor.io.deliver.verdicts import verdicts_collection
+from rsmonitor.io.licences.found import LicenceFile
 from rsmonitor.io.licences.law import SHIPPED, read_law_table
 from rsmonitor.io.licences.polygons import read_polygons
 from rsmonitor.io.stores.register import NOTHING, FileRegister
@@ -56,6 +57,7 @@ def judge_file(
     *,
     on: date,
     licences: Sequence[Path] = (),
+    read: Callable[[Path], LicenceFile] = read_file,
     register: Path | None = None,
     rules: Path | None = None,
     county: str = "",
@@ -72,6 +74,9 @@ def judge_file(
         Day of the act where a polygon gives none.
     licences : sequence of Path, optional
         Licence files of any format.
+    read : callable, optional
+        Reads a licence file; `rsmonitor.wiring.licences.read_file`, perhaps with what
+        is known of the files where they do not say.
     register : Path, optional
         A register that `rsmonitor licences import` filled.
     rules : Path, optional
@@ -111,7 +116,7 @@ def judge_file(
             database.accepted(),
             advice=_ADVICE,
         )
-    known = FileRegister(licences, read=read_file, beside=beside)
+    known = FileRegister(licences, read=read, beside=beside)
     snapshot = known.snapshot()
     verdicts = judge_all(
         given.sites,

@@ -1,14 +1,12 @@
 """The register of licences, opened: what fills it, and what a run takes from it."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from shapely import MultiPolygon, Polygon
-from shapely.geometry import mapping
 
 from rsmonitor.config import Settings, read_districts
 from rsmonitor.errors import LicenceError, SettingsError
@@ -19,20 +17,15 @@ from rsmonitor.io.licences.parcel import Declared
 from rsmonitor.io.licences.reading import read_any
 from rsmonitor.io.licences.terms import RULE_MILITARY
 from rsmonitor.io.licences.untrusted import shown
-from rsmonitor.io.stores.codec import encode
 from rsmonitor.io.stores.register import NOTHING, FileRegister
 from rsmonitor.io.stores.register_database import DatabaseRegister
 from rsmonitor.io.stores.register_doubts import doubts_of, require_accepted
-from rsmonitor.io.stores.register_history import Act, Delivery, Doubt, Entry, standing
+from rsmonitor.io.stores.register_history import Delivery, Doubt
 from rsmonitor.records.licence import (
-    KIND_LABELS,
-    SHANGHAI,
     Licence,
     LicenceKind,
-    RegisterSnapshot,
     military_word,
 )
-from rsmonitor.stages.geodesy import area_m2
 from rsmonitor.stages.jurisdiction import County
 
 NEAR_IN_RUNS_DEGREES: Final = 1.0
@@ -60,7 +53,9 @@ class OpenedRegister:
     """First day that runs watch; None where no settings file is given."""
 
 
-def open_register(config: Path | None, path: Path | None) -> OpenedRegister:
+def open_register(
+    config: Path | None, path: Path | None, *, must_exist: bool = False
+) -> OpenedRegister:
     """
     Open the register that a settings file names, or one by its path.
 
@@ -70,6 +65,8 @@ def open_register(config: Path | None, path: Path | None) -> OpenedRegister:
         Settings file with ``licences.register``.
     path : Path, optional
         The register; it wins over that of the settings.
+    must_exist : bool, default False
+        Refuse a path where nothing was imported yet: it may be mistyped.
 
     Returns
     -------
@@ -79,7 +76,7 @@ def open_register(config: Path | None, path: Path | None) -> OpenedRegister:
     Raises
     ------
     SettingsError
-        If neither names a register.
+        If neither names a register, or there is none where there must be one.
     """
     if config is None:
         if path is None:
@@ -88,7 +85,7 @@ def open_register(config: Path | None, path: Path | None) -> OpenedRegister:
                 "settings file that has licences.register"
             )
         return OpenedRegister(
-            register=DatabaseRegister(path), counties=(), first_day=None
+            register=_database(path, must_exist=must_exist), counties=(), first_day=None
         )
     offices = read_districts(config)
     settings = offices[0]
@@ -101,12 +98,23 @@ def open_register(config: Path | None, path: Path | None) -> OpenedRegister:
         path = settings.path(settings.licences.register)
     codes = {code for office in offices for code in codes_of(office)}
     return OpenedRegister(
-        register=DatabaseRegister(path),
+        register=_database(path, must_exist=must_exist),
         counties=tuple(
             county for county in counties_of(settings) if county.code in codes
         ),
         first_day=settings.history.until + timedelta(days=1),
     )
+
+
+def _database(path: Path, *, must_exist: bool) -> DatabaseRegister:
+    """Open a register, and say so where it is not there."""
+    database = DatabaseRegister(path)
+    if must_exist and not database.path.exists():
+        raise SettingsError(
+            f"{path}: there is no register; correct the path, or fill it with "
+            "'rsmonitor licences import'"
+        )
+    return database
 
 
 def counties_of(settings: Settings) -> tuple[County, ...]:
@@ -269,7 +277,7 @@ def read_file(
 
 
 def known_parcels(
-    config: Path | None, path: Path | None
+    config: Path | None, path: Path | None, *, must_exist: bool = True
 ) -> dict[str, Polygon | MultiPolygon]:
     """
     Give the parcels that a register holds, to notice a layer that is shifted.
@@ -280,6 +288,8 @@ def known_parcels(
         Settings file.
     path : Path or None
         The register.
+    must_exist : bool, default True
+        Refuse a `path` where there is no register.
 
     Returns
     -------
@@ -289,17 +299,18 @@ def known_parcels(
     Raises
     ------
     SettingsError
-        If the settings cannot be used.
+        If the settings cannot be used, or there is no register where one is named.
     StoreError
         If the register is damaged.
     """
+    must_exist = must_exist and path is not None
     if path is None and config is not None:
         named = read_districts(config)[0]
         if named.licences.register is not None:
             path = named.path(named.licences.register)
     if path is None:
         return {}
-    held = DatabaseRegister(path).snapshot().licences
+    held = _database(path, must_exist=must_exist).snapshot().licences
     return {licence.licence_id: licence.geometry for licence in held}
 
 
@@ -386,145 +397,3 @@ def borders_of(config: Path | None) -> tuple[County, ...]:
         If the settings or the layer cannot be used.
     """
     return () if config is None else counties_of(read_districts(config)[0])
-
-
-def listing_lines(snapshot: RegisterSnapshot) -> Iterator[str]:
-    """
-    Say what a register holds.
-
-    Parameters
-    ----------
-    snapshot : RegisterSnapshot
-        The register at an instant.
-
-    Yields
-    ------
-    str
-        One line each.
-    """
-    yield (
-        f"register {snapshot.snapshot_id}: {len(snapshot.licences)} licences, "
-        f"{len(snapshot.earlier)} earlier versions"
-    )
-    for licence in snapshot.licences:
-        chinese, english = KIND_LABELS[licence.kind]
-        yield (
-            f"  {licence.licence_id}  {chinese} {english}"
-            + (f" ({licence.subkind})" if licence.subkind else "")
-            + f"  version {licence.version}  {licence.valid_from or '?'} to "
-            f"{licence.valid_to or '?'}  {area_m2(licence.geometry) / 1e6:.4f} km2"
-            + "".join(
-                f"  {word}"
-                for word in (licence.mine, licence.holder, "、".join(licence.minerals))
-                if word
-            )
-        )
-    for word in snapshot.completeness:
-        yield f"complete: {word.kind.value} in {word.county_code} on {word.complete_on}"
-    for listed in snapshot.producing:
-        yield (
-            f"producing in {listed.year}: {len(listed.licence_ids)} mines, published "
-            f"by {listed.publisher} on {listed.published}"
-        )
-    yield from (f"refused and not put right since: {r}" for r in snapshot.refused)
-    if not snapshot.completeness:
-        yield "nothing is declared complete: no site is certainly without a right"
-
-
-def listing_json(snapshot: RegisterSnapshot) -> str:
-    """
-    Give the same for programs.
-
-    Parameters
-    ----------
-    snapshot : RegisterSnapshot
-        The register at an instant.
-
-    Returns
-    -------
-    str
-        JSON: ``snapshot_id``, ``licences``, ``earlier``, ``completeness``,
-        ``producing`` and ``refused``; geometry as GeoJSON.
-    """
-    return _json(
-        {
-            "snapshot_id": snapshot.snapshot_id,
-            "licences": [_told(licence) for licence in snapshot.licences],
-            "earlier": [_told(licence) for licence in snapshot.earlier],
-            "completeness": [encode(word) for word in snapshot.completeness],
-            "producing": [encode(listed) for listed in snapshot.producing],
-            "refused": list(snapshot.refused),
-        }
-    )
-
-
-def history_lines(entries: Sequence[Entry]) -> Iterator[str]:
-    """
-    Say what was done to a register.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Its history, oldest first.
-
-    Yields
-    ------
-    str
-        A line for each entry and for each reason.
-    """
-    kept = {entry.number for entry in standing(entries)}
-    if not entries:
-        yield "nothing was done yet"
-    for entry in entries:
-        at = entry.at.astimezone(SHANGHAI)
-        what = " ".join(
-            word for word in (entry.act.value, entry.kind, entry.words) if word
-        )
-        yield (
-            f"{entry.number}  {at:%Y-%m-%d %H:%M} Asia/Shanghai  {entry.by}  {what}"
-            + (f"  {entry.file} sha256 {entry.sha256[:16]}" if entry.file else "")
-            + ("" if entry.number in kept else "  (void)")
-        )
-        if entry.act is Act.IMPORT:
-            yield (
-                f"    {entry.count} licences: {entry.added} new, {len(entry.changed)} "
-                f"with a new version, {len(entry.amended)} amended, "
-                f"{len(entry.refused)} refused, {entry.military} military"
-            )
-        yield from (f"    {change}" for change in entry.changed)
-        if entry.replaces is not None:
-            yield f"    makes entry {entry.replaces} void"
-        if entry.doubts:
-            yield f"    looked wrong ({', '.join(entry.doubts)}), accepted"
-        if entry.reason:
-            yield f"    reason: {entry.reason}"
-
-
-def history_json(entries: Sequence[Entry]) -> str:
-    """
-    Give the same for programs.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        The history of a register, oldest first.
-
-    Returns
-    -------
-    str
-        JSON: a list of all fields of each entry, and ``void``.
-    """
-    kept = {entry.number for entry in standing(entries)}
-    return _json(
-        [{**encode(entry), "void": entry.number not in kept} for entry in entries]
-    )
-
-
-def _told(licence: Licence) -> dict[str, Any]:
-    """Give a licence for programs, with a geometry that they read."""
-    return {**encode(licence), "geometry": mapping(licence.geometry)}
-
-
-def _json(value: object) -> str:
-    """Write JSON that people can read as well."""
-    return json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)

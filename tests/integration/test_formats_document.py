@@ -51,8 +51,8 @@ def test_a_sample_is_one_right_of_twelve_hectares(
 def test_the_sample_of_producing_mines_is_a_list(tmp_path: Path) -> None:
     path = tmp_path / "producing.csv"
     path.write_text(SAMPLES["producing.csv"], encoding="utf-8")
-    listed, _ = read_producing(
-        path, year=2026, publisher="某集团", published=date(2026, 3, 1)
+    (listed,) = read_producing(path, year=2026).lists(
+        publisher="某集团", published=date(2026, 3, 1)
     )
     assert NUMBER in listed.licence_ids
     assert len(listed.licence_ids) == 2

@@ -105,6 +105,30 @@ def test_without_licences_no_right_is_known_and_that_is_said(
     assert "no register of licences was given" in (done.stdout + done.stderr)
 
 
+def test_what_a_licence_file_does_not_say_is_said_by_a_person(
+    legality: Legality, tmp_path: Path
+) -> None:
+    corners = shapely.get_coordinates(AROUND.exterior)[:-1]
+    table = tmp_path / "探矿权.csv"
+    table.write_text(
+        "许可证号,点号,经度,纬度,有效期起,有效期止\n"
+        + "".join(
+            f"赣勘1,{n},{lon:.8f},{lat:.8f},2010/1/1,长期\n"
+            for n, (lon, lat) in enumerate(corners, start=1)
+        ),
+        encoding="gb18030",
+    )
+    pits = write(tmp_path / "pits.geojson", feature(PIT, cause="digging"))
+    out = tmp_path / "verdicts.geojson"
+    command = (pits, "--on", "2024-11-05", "--licences", table, "--out", out)
+    done = legality(*command, "--kind", "exploration", "--datum", "CGCS2000")
+    assert done.code == 0, done.stdout + done.stderr
+    (told,) = json.loads(out.read_text(encoding="utf-8"))["features"]
+    assert told["properties"]["category"] == "mining_under_exploration"
+    assert legality(*command, "--kind", "gold").code == 2
+    assert legality(*command, "--zone-width", "4").code == 2
+
+
 def test_what_cannot_be_used_is_refused_and_the_rest_is_judged(
     legality: Legality, tmp_path: Path, licences: Path
 ) -> None:
@@ -114,7 +138,7 @@ def test_what_cannot_be_used_is_refused_and_the_rest_is_judged(
         feature(PIT, cause="digging"),
         feature(PIT, cause="gold"),
         feature(bow_tie),
-        feature(PIT, began_by="2024/11/05"),
+        feature(PIT, began_by="05/11/2024"),
         feature(shapely.Point(115, 25)),
         feature(shapely.box(400_000, 2_700_000, 400_100, 2_700_100)),
         feature(PIT, began_after="2024-11-05", began_by="2024-11-05"),
@@ -124,7 +148,7 @@ def test_what_cannot_be_used_is_refused_and_the_rest_is_judged(
     for number, word in (
         (2, "gold"),
         (3, "crosses itself"),
-        (4, "2024/11/05"),
+        (4, "could be two different days"),
         (5, "Polygon"),
         (6, "degrees"),
         (7, "before began_by"),

@@ -355,25 +355,55 @@ BAD_FEATURES = [
         feature(minerals=[1]), "minerals is 1", "text, in quotes", id="bad mineral"
     ),
     pytest.param(
-        feature(valid_from="2020/01/01"),
-        "valid_from is '2020/01/01'",
-        "ISO 8601",
-        id="slashes",
+        feature(valid_from="01/02/2020"),
+        "valid_from is '01/02/2020'",
+        "could be two different days",
+        id="day or month first",
+    ),
+    pytest.param(
+        feature(valid_from="长期"),
+        "valid_from is '长期'",
+        "a day is written like 2025-12-31",
+        id="a beginning without end",
     ),
     pytest.param(
         feature(valid_to="2021-02-29"),
         "valid_to is '2021-02-29'",
-        "ISO 8601",
+        "a day is written like 2025-12-31",
         id="no such day",
     ),
     pytest.param(
-        feature(valid_to=20251231), "valid_to is 20251231", "ISO 8601", id="day as int"
+        feature(valid_to=46022), "valid_to is 46022", "a day is text", id="day as int"
     ),
     pytest.param(
-        feature(valid_to="\uff12\uff10\uff12\uff15-12-31"),
-        "valid_to is",
-        "ISO 8601",
-        id="full-width digits",
+        feature(valid_to="\u200f2025-12-31"),
+        "valid_to is '\\u200f2025-12-31'",
+        "a day is written like",
+        id="right-to-left mark",
+    ),
+    pytest.param(
+        feature(licence_id="C1", 许可证号="C2"),
+        "licence_id is 'C1' and 许可证号 is 'C2'",
+        "contradict each other",
+        id="two numbers",
+    ),
+    pytest.param(
+        feature(valid_to="2029-12-31", 有效期限="2020年1月1日至2025年12月31日"),
+        "valid_to is '2029-12-31' and 有效期限 is '2020年1月1日至2025年12月31日'",
+        "contradict each other",
+        id="two ends",
+    ),
+    pytest.param(
+        feature(minerals=["稀土"], 开采矿种="钨"),
+        "minerals is ['稀土'] and 开采矿种 is '钨'",
+        "contradict each other",
+        id="two minerals",
+    ),
+    pytest.param(
+        feature(kind="mining", 权利类型="探矿权"),
+        "kind is 'mining' and 权利类型 is '探矿权'",
+        "contradict each other",
+        id="two kinds",
     ),
     pytest.param(
         feature(valid_from="2020-01-02", valid_to="2020-01-01"),

@@ -4,17 +4,20 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+import shapely
 from commands import Nursery, Ran
+from openpyxl import Workbook
 from rights import AT, delivery, right, rights, write_geojson
 
-from rsmonitor.cli.licences import KINDS
+from rsmonitor.cli.licence_options import KINDS
 from rsmonitor.io.stores.register_database import DatabaseRegister
 from rsmonitor.records.licence import LicenceKind
 from rsmonitor.stages.gcj02 import to_gcj02
+from rsmonitor.wiring.licences import delivery_of, read_file
 
 Licences = Callable[..., Ran]
 
@@ -286,6 +289,145 @@ def test_a_list_of_producing_mines_needs_year_publisher_and_day(
     assert "nothing changed" in again.stdout
 
 
+def test_check_looks_at_a_list_of_producing_mines(
+    licences: Licences, tmp_path: Path, register: Path
+) -> None:
+    path = tmp_path / "名单.csv"
+    path.write_text("年度,许可证号,矿山名称\n2025,C1,某矿\n2026,C7,另一矿\n", "gb18030")
+    ran = licences("check", path, "--kind", "producing")
+    assert ran.code == 0, ran.stderr
+    assert "1 producing mines of 2025" in ran.stdout
+    assert "C7 另一矿, line 3" in ran.stdout
+    DatabaseRegister(register).import_licences(delivery(right("C1")), at=AT, by="李华")
+    held = ("check", path, "--kind", "producing", "--register", register)
+    told = json.loads(licences(*held, "--json").stdout)
+    assert [one["year"] for one in told["lists"]] == [2025, 2026]
+    assert [one["mines"][0]["in_register"] for one in told["lists"]] == [True, False]
+    path.write_text("许可证号\n某稀土矿权\n\n=1\x07\n", "utf-8")
+    assert licences("check", path, "--kind", "producing").code == 3
+
+
+def test_one_file_with_several_years_is_several_lists(
+    licences: Licences, tmp_path: Path, register: Path
+) -> None:
+    book = Workbook()
+    book.active.append(["年度", "采矿许可证号"])
+    for row in (["2025年", "C1"], ["2025年", "C2"], ["2026年", "C1"]):
+        book.active.append(row)
+    path = tmp_path / "名单.xlsx"
+    book.save(path)
+    command = ("import", path, "--kind", "producing", "--register", register)
+    full = (*command, "--publisher", "某集团", "--published", "2026-03-01")
+    ran = licences(*full)
+    assert ran.code == 0, ran.stderr
+    lists = DatabaseRegister(register).snapshot().producing
+    assert {one.year: len(one.licence_ids) for one in lists} == {2025: 2, 2026: 1}
+    assert licences(*full).stdout.count("nothing changed") == 2
+    assert licences(*full, "--year", "2024").code == 3
+
+
+def test_check_shows_every_field_to_people_and_to_programs(
+    licences: Licences, tmp_path: Path
+) -> None:
+    path = write_geojson(
+        tmp_path / "a.geojson",
+        right(status="停产"),
+        共伴生矿种="钨",
+        状态变更="停产(2024-05-01)；恢复生产(2024年8月1日)",
+        延续受理日期="2029/10/1",
+        期限="2030年1月1日",
+        用地类型="临时用地",
+        开采标高="+435~+280m",
+        发证机关="自然资源部",
+    )
+    ran = licences("check", path)
+    assert ran.code == 0, ran.stderr
+    for line in (
+        "矿种 minerals: 稀土",
+        "共伴生 associated: 钨",
+        "权利人 holder: 某稀土有限公司",
+        "类型 sort: 临时用地",
+        "状态 status: 停产",
+        "停产 (suspended) on 2024-05-01; 有效 (in_force) on 2024-08-01",
+        "延续 renewal: accepted on 2029-10-01",
+        "期限 deadline: 2030-01-01",
+        "标高 elevation: 280 to 435 m",
+        "发证机关 issuer: 自然资源部",
+    ):
+        assert line in ran.stdout
+    (told,) = json.loads(licences("check", path, "--json").stdout)["features"]
+    said = told["properties"]
+    assert said["elevation_m"] == [280.0, 435.0]
+    assert said["status_history"][1] == {"on": "2024-08-01", "status": "in_force"}
+    assert said["renewal_accepted"] == "2029-10-01"
+    assert said["renewal_decided"] is None
+    assert (said["deadline"], said["subkind"]) == ("2030-01-01", "临时用地")
+
+
+@pytest.mark.parametrize("command", ["list", "history", "withdraw", "export", "check"])
+def test_a_register_that_is_not_there_is_named(
+    licences: Licences, tmp_path: Path, command: str
+) -> None:
+    typo = tmp_path / "regsiter.sqlite"
+    path = write_geojson(tmp_path / "a.geojson", right())
+    words = {
+        "withdraw": ("withdraw", "1", "--reason", "wrong"),
+        "export": ("export", tmp_path / "out", "--format", "txt"),
+        "check": ("check", path),
+    }.get(command, (command,))
+    ran = licences(*words, "--register", typo)
+    assert ran.code == 3
+    assert f"{typo}: there is no register" in ran.stderr
+    assert not typo.exists()
+
+
+def test_a_repeated_import_tells_its_day_in_shanghai(
+    licences: Licences, tmp_path: Path, register: Path
+) -> None:
+    path = write_geojson(tmp_path / "a.geojson", right())
+    late = datetime(2026, 11, 24, 16, 30, tzinfo=UTC)  # half past midnight there
+    file = delivery_of(read_file(path), LicenceKind.MINING)
+    DatabaseRegister(register).import_licences(file, at=late, by="李华")
+    again = licences("import", path, "--kind", "mining", "--register", register)
+    assert "as entry 1 on 2026-11-25 by" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("county", "rule"),
+    [
+        ("990000", "no province has the number 99"),
+        ("000000", "no province has the number 00"),
+        ("360028", "belongs to no prefecture"),
+        ("36072八", "six digits"),
+        ("３６０７２８", "six digits"),  # noqa: RUF001 - full width
+        ("360799", "has no such county; it has 360728"),
+        ("441400", "has no such county"),
+    ],
+)
+def test_a_county_that_cannot_be_is_not_complete(
+    licences: Licences, settings: Path, county: str, rule: str
+) -> None:
+    words = ("--kind", "mining", "--on", "2026-11-01", "--config", settings)
+    ran = licences("complete", "--county", county, *words)
+    assert ran.code == 3
+    assert rule in ran.stderr
+    assert licences("complete", "--county", "360700", *words).code == 0
+
+
+def test_parcels_that_only_a_web_map_puts_inside_the_borders_are_suspected(
+    licences: Licences, tmp_path: Path, settings: Path
+) -> None:
+    # Dingnan ends at 115.2 E here; the shift there is some 500 m to the east
+    edge = right(geometry=shapely.box(115.190, 24.70, 115.199, 24.71))
+    moved = replace(edge, geometry=to_gcj02(edge.geometry))
+    good = write_geojson(tmp_path / "good.geojson", edge)
+    bad = write_geojson(tmp_path / "bad.geojson", moved)
+    assert "GCJ-02" not in licences("check", good, "--config", settings).stdout
+    told = licences("check", bad, "--config", settings).stdout
+    assert "1 of 1 parcels lie across or beyond the borders" in told
+    assert "--from-gcj02 converts them" in told
+
+
 def test_completeness_is_declared_and_listed(
     licences: Licences, register: Path
 ) -> None:
@@ -396,6 +538,13 @@ def test_an_export_of_nothing_or_into_nothing_known_is_refused(
     out = tmp_path / "out"
     assert licences("export", out, "--format", "shp", "--register", register).code == 2
     ran = licences("export", out, "--format", "txt", "--register", register)
+    assert ran.code == 3
+    assert f"{register}: there is no register" in ran.stderr
+    DatabaseRegister(register).import_licences(
+        delivery(right(kind=LicenceKind.MINING)), at=AT, by="李华"
+    )
+    some = ("--kind", "plant", "--register", register)
+    ran = licences("export", out, "--format", "txt", *some)
     assert ran.code == 3
     assert "no licence to write" in ran.stderr
     assert not out.exists()

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
-from fuzz_licences import READERS, fuzz, inputs, samples
+from fuzz_licences import CORPUS, READERS, fuzz, inputs, samples
 
 from rsmonitor.errors import RsmonitorError
+from rsmonitor.io.licences.producing import read_producing
 from rsmonitor.io.licences.reading import read_any
 
 
@@ -17,7 +18,13 @@ def test_a_broken_file_is_read_or_refused_and_nothing_else(
     assert became["refused"]
 
 
-@pytest.mark.parametrize("parser", READERS)
+@pytest.mark.parametrize("suffix", [".list", ".listx"])
+def test_the_lists_of_the_corpus_are_read(suffix: str) -> None:
+    found = read_producing(CORPUS / f"producing{suffix}")
+    assert sum(map(len, found.years.values())) >= 2
+
+
+@pytest.mark.parametrize("parser", sorted(set(READERS) - {"producing"}))
 def test_every_sample_of_the_corpus_is_read(parser: str, tmp_path: Path) -> None:
     for name, content in samples(parser):
         path = tmp_path / name

@@ -2,8 +2,10 @@ from datetime import date
 
 import pytest
 
+from rsmonitor.io.licences.days import ENDLESS, day, period
+from rsmonitor.io.licences.field_names import NAMES
 from rsmonitor.io.licences.found import UnusableError
-from rsmonitor.io.licences.terms import ENDLESS, NAMES, day, named, period, said_by
+from rsmonitor.io.licences.terms import named, said_by
 from rsmonitor.records.licence import LicenceKind, LicenceStatus
 
 
@@ -40,7 +42,7 @@ def test_what_is_no_day_is_refused_and_never_guessed(text: str) -> None:
 
 
 def test_a_licence_without_end_ends_with_the_calendar() -> None:
-    assert day("有效期止", "长期") == ENDLESS
+    assert day("有效期止", "长期", endless=True) == ENDLESS
     assert period("有效期", "2015年3月1日至长期") == (date(2015, 3, 1), ENDLESS)
 
 

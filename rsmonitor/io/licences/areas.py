@@ -43,7 +43,12 @@ _LABELS: Final[Mapping[str, str]] = {
     "ha": "hectares (公顷)",
     "km2": "square kilometres",
 }
-_AREA: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{0,15})?)\s*([^0-9\s].*)?")
+_AREA: Final = re.compile(
+    r"([0-9]{1,15}(?:\.[0-9]{0,15})?(?:[eE][+-]?[0-9]{1,3}(?![0-9]))?)"
+    r"\s*((?![eE][+-]?[0-9])[^0-9\s].*)?"
+)
+_NONE: Final = re.compile(r"[0.]*|[/\u2014-]+|无|null|none", re.IGNORECASE)
+"""What files write for an area that they do not know."""
 
 
 def unit_of(text: str) -> str | None:
@@ -133,6 +138,29 @@ def in_square_metres(text: str, unit: str | None) -> float | None:
     if stated is None or stated[1] is None:
         return None
     return stated[0] * SQUARE_METRES[stated[1]]
+
+
+def is_no_area(text: str) -> bool:
+    """
+    Say whether a text states an area that cannot be, such as ``-12``.
+
+    Parameters
+    ----------
+    text : str
+        As the file writes it.
+
+    Returns
+    -------
+    bool
+        False for an area, and for what files write where they do not know it.
+
+    Examples
+    --------
+    >>> is_no_area("-12"), is_no_area("0"), is_no_area("1.2公顷")
+    (True, False, False)
+    """
+    plain = unicodedata.normalize("NFKC", text).strip()
+    return stated_area(text, None) is None and _NONE.fullmatch(plain) is None
 
 
 def area_warning(text: str, stated_m2: float | None, computed_m2: float) -> str | None:

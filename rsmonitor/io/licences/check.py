@@ -1,14 +1,21 @@
 """What files of licences were understood to say, for people and for programs."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import shapely
 from shapely import MultiPolygon, Polygon
 
+from rsmonitor.io.licences.days import ENDLESS
 from rsmonitor.io.licences.found import LicenceFile, ReadParcel
-from rsmonitor.records.licence import KIND_LABELS, Licence
+from rsmonitor.io.licences.producing import ProducingFile
+from rsmonitor.records.licence import (
+    KIND_LABELS,
+    STATUS_LABELS,
+    Licence,
+    LicenceKind,
+)
 from rsmonitor.stages.jurisdiction import County, county_codes
 
 SQUARE_METRES_A_MU: Final = 2000.0 / 3.0
@@ -104,6 +111,82 @@ def lines(
             yield f"refused: {one}"
 
 
+def producing_lines(
+    found: ProducingFile, held: Collection[str] | None = None
+) -> Iterator[str]:
+    """
+    Say what a file with lists of producing mines says, a line at a time.
+
+    Parameters
+    ----------
+    found : ProducingFile
+        What the reader understood.
+    held : collection of str, optional
+        Numbers of the rights that the register holds; None where none is named.
+
+    Yields
+    ------
+    str
+        Each list and its mines, then what a person should know.
+    """
+    for year, mines in found.years.items():
+        of_year = f"of {year}" if year is not None else "of no year (give --year)"
+        yield f"{found.path}: {len(mines)} producing mines {of_year}"
+        for mine in mines:
+            unknown = held is not None and mine.licence_id not in held
+            yield (
+                f"  {mine.licence_id}"
+                + (f" {mine.mine}" if mine.mine else "")
+                + f", {mine.where}"
+                + (", not in the register" if unknown else "")
+            )
+    yield from found.notes
+
+
+def producing_document(
+    found: ProducingFile, held: Collection[str] | None = None
+) -> dict[str, Any]:
+    """
+    Give the same for programs.
+
+    Parameters
+    ----------
+    found : ProducingFile
+        What the reader understood.
+    held : collection of str, optional
+        Numbers of the rights that the register holds; None where none is named.
+
+    Returns
+    -------
+    dict
+        ``file``, ``sha256``, ``notes`` and ``lists``, each with its ``year`` (null
+        where nothing says it) and ``mines``: ``licence_id``, ``mine``, ``where`` and
+        ``in_register`` (null where no register is named).
+    """
+    return {
+        "file": found.path,
+        "sha256": found.sha256,
+        "lists": [
+            {
+                "year": year,
+                "mines": [
+                    {
+                        "licence_id": mine.licence_id,
+                        "mine": mine.mine,
+                        "where": mine.where,
+                        "in_register": None
+                        if held is None
+                        else mine.licence_id in held,
+                    }
+                    for mine in mines
+                ],
+            }
+            for year, mines in found.years.items()
+        ],
+        "notes": list(found.notes),
+    }
+
+
 def small_map(
     geometries: Sequence[Polygon | MultiPolygon],
     *,
@@ -167,12 +250,53 @@ def _told(
         + (f", stated {stated:.1f} m2" if stated is not None else "")
         + f", {parcel.crs}"
         + (f" zone {parcel.zone}" if parcel.zone is not None else "")
-        + f", {licence.valid_from or '?'} to {licence.valid_to or '?'}"
+        + f", {licence.valid_from or '?'} to {_end(licence)}"
         + (f", in {', '.join(codes)}" if codes else "")
         + f", {parcel.where}"
     )
+    yield from (f"    {said}" for said in _said(licence))
     yield from (f"    repaired: {note}" for note in parcel.repairs)
     yield from (f"    warning: {note}" for note in parcel.warnings)
+
+
+def _end(licence: Licence) -> str:
+    """Give the last valid day as a person reads it."""
+    if licence.valid_to == ENDLESS:
+        return "长期 (without end)"
+    return str(licence.valid_to or "?")
+
+
+def _said(licence: Licence) -> Iterator[str]:
+    """Say what the fields of a licence say beside its dates, a line for each."""
+    history = "; ".join(
+        f"{STATUS_LABELS[change.status][0]} ({change.status.value}) on {change.on}"
+        for change in licence.status_history
+    )
+    low, high = licence.elevation_m or (None, None)
+    accepted, decided = licence.renewal_accepted, licence.renewal_decided
+    renewal = [
+        f"{word} on {day}"
+        for word, day in (("accepted", accepted), ("decided", decided))
+        if day is not None
+    ]
+    for label, value in (
+        ("矿种 minerals", "、".join(licence.minerals)),
+        ("共伴生 associated", "、".join(licence.associated_minerals)),
+        ("权利人 holder", licence.holder),
+        ("类型 sort", licence.subkind),
+        ("状态 status", licence.status),
+        ("状态变更 changes", history),
+        ("延续 renewal", ", ".join(renewal)),
+        ("期限 deadline", str(licence.deadline or "")),
+        ("标高 elevation", f"{low:g} to {high:g} m" if low is not None else ""),
+        ("开采方式 method", licence.method),
+        ("发证机关 issuer", licence.issuer),
+        ("虚构 invented", "yes" if licence.invented else ""),
+    ):
+        if value:
+            yield f"{label}: {value}"
+    if licence.kind is LicenceKind.MINING and not licence.minerals:
+        yield "矿种 minerals: none is named"
 
 
 def _notes(parcel: ReadParcel) -> tuple[str, ...]:
@@ -201,9 +325,23 @@ def _feature(
             "minerals": list(licence.minerals),
             "associated_minerals": list(licence.associated_minerals),
             "holder": licence.holder,
+            "mine": licence.mine,
+            "subkind": licence.subkind,
             "valid_from": _day(licence.valid_from),
             "valid_to": _day(licence.valid_to),
+            "without_end": licence.valid_to == ENDLESS,
             "status": licence.status,
+            "status_history": [
+                {"on": _day(change.on), "status": change.status.value}
+                for change in licence.status_history
+            ],
+            "renewal_accepted": _day(licence.renewal_accepted),
+            "renewal_decided": _day(licence.renewal_decided),
+            "deadline": _day(licence.deadline),
+            "elevation_m": list(licence.elevation_m) if licence.elevation_m else None,
+            "method": licence.method,
+            "issuer": licence.issuer,
+            "invented": licence.invented,
             "stated_area_m2": parcel.stated_area_m2,
             "computed_area_m2": round(parcel.computed_area_m2, 1),
             "crs": parcel.crs,

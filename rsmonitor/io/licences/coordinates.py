@@ -27,7 +27,12 @@ from rsmonitor.io.licences.measures import (
     measure,
 )
 from rsmonitor.io.licences.parcel import Declared, Order, Parcel
-from rsmonitor.io.licences.rings import MAX_CORNERS, PlacedRing, assembled
+from rsmonitor.io.licences.rings import (
+    MAX_CORNERS,
+    RULE_CORNERS,
+    PlacedRing,
+    assembled,
+)
 from rsmonitor.io.licences.untrusted import shown
 from rsmonitor.records.licence import DATUM_ERRORS_M
 from rsmonitor.stages.gcj02 import from_gcj02
@@ -288,9 +293,7 @@ def _unit(text: str) -> str:
 def _columns(parcel: Parcel) -> _Columns:
     """Read all corners of a parcel."""
     if sum(len(ring.corners) for ring in parcel.rings) > MAX_CORNERS:
-        raise UnusableError(
-            f"more than {MAX_CORNERS} corners", "no parcel has so many; split it"
-        )
+        raise UnusableError(f"more than {MAX_CORNERS} corners", RULE_CORNERS)
     measures: list[tuple[Measure, Measure]] = []
     lines: list[int | None] = []
     for ring in parcel.rings:

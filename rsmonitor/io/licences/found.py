@@ -22,6 +22,38 @@ _OFFICIAL: Final = re.compile(r"[CT][0-9]{17,22}")
 """A number of 18 or 23 characters, as the ministry gives them."""
 
 
+_SUBKINDS: Final[Mapping[str, LicenceKind]] = {
+    "红线|保护区|基本农田|水源": LicenceKind.RESTRICTION,
+    "用地|林地": LicenceKind.LAND_USE,
+}
+"""What permits nothing, and what permits no mining, by the words of the subkind."""
+
+
+def kind_of_subkind(subkind: str) -> LicenceKind | None:
+    """
+    Tell what a parcel is from its sort (用地类型, 限制区类型).
+
+    Parameters
+    ----------
+    subkind : str
+        As the file says it.
+
+    Returns
+    -------
+    LicenceKind or None
+        None where it tells nothing.
+
+    Examples
+    --------
+    >>> kind_of_subkind("生态保护红线").value
+    'restriction'
+    """
+    for pattern, kind in _SUBKINDS.items():
+        if re.search(pattern, subkind):
+            return kind
+    return None
+
+
 def kind_of_number(number: str, given: LicenceKind | None) -> tuple[LicenceKind, str]:
     """
     Decide what a licence permits where no field says it.

@@ -21,14 +21,24 @@ import shapely
 from shapely import MultiPolygon, Polygon
 
 from rsmonitor.errors import ContractError, LicenceError
+from rsmonitor.io.licences.days import RULE_DAY, day
 from rsmonitor.io.licences.found import (
     LicenceFile,
     ReadParcel,
     Refusal,
     UnusableError,
     kind_of_number,
+    kind_of_subkind,
 )
-from rsmonitor.io.licences.terms import RULE_MILITARY, said_by, unread
+from rsmonitor.io.licences.rings import MAX_CORNERS, RULE_CORNERS
+from rsmonitor.io.licences.terms import (
+    RULE_CONTRADICTION,
+    RULE_MILITARY,
+    name_of,
+    other_number,
+    said_by,
+    unread,
+)
 from rsmonitor.records.licence import Licence, LicenceKind, military_word
 from rsmonitor.stages.geodesy import area_m2
 
@@ -37,6 +47,9 @@ MAX_BYTES: Final = 64 * 2**20
 
 MAX_TEXT: Final = 500
 """Longest text in a property, characters."""
+
+MAX_RINGS: Final = 5000
+"""Most rings of one feature; a red line has many parts."""
 
 _MAX_REASONS: Final = 20
 _MIN_CORNERS: Final = 3
@@ -59,7 +72,8 @@ _CRS84: Final = re.compile(
     r"(4326|4490)",
     re.IGNORECASE,
 )
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_COMPACT_DAY: Final = 8
+"""Digits of a day that is written as a number, 20251231."""
 _LIST_MARKS: Final = re.compile(r"[,;，；、]")
 
 _RULE_CRS: Final = (
@@ -77,7 +91,7 @@ _RULE_SWAPPED: Final = (
 _RULE_RANGE: Final = "longitude is from -180 to 180, latitude from -90 to 90"
 _RULE_POSITION: Final = "a position is a list of numbers, longitude first"
 _RULE_RING: Final = "a ring has three or more different corners"
-_RULE_DAY: Final = "a day is text, written like 2025-12-31 (ISO 8601)"
+_RULE_DAY: Final = f"a day is text: {RULE_DAY}"
 _RULE_TWICE: Final = (
     "features of one licence_id and kind contradict each other, and nothing says which "
     "is right: keep one, or give the parcels of one licence as one MultiPolygon"
@@ -88,13 +102,6 @@ class _Object(dict[str, object]):
     """A JSON object that remembers which keys it was given twice."""
 
     twice: tuple[str, ...] = ()
-
-
-_SUBKINDS: Final[Mapping[str, LicenceKind]] = {
-    "红线|保护区|基本农田|水源": LicenceKind.RESTRICTION,
-    "用地|林地": LicenceKind.LAND_USE,
-}
-"""What permits nothing, and what permits no mining, by the words of the subkind."""
 
 
 def read_licences(path: Path, *, kind: LicenceKind | None = None) -> LicenceFile:
@@ -312,7 +319,9 @@ def _unread(properties: _Object) -> Iterable[str]:
     return unread(dict.fromkeys(ours, "?"))
 
 
-def _others(properties: _Object) -> dict[str, object]:
+def _others(
+    properties: _Object, own: Mapping[str, object], notes: list[str]
+) -> dict[str, object]:
     """Read what is said under names that are not this reader's own."""
     attributes = {
         key: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -322,12 +331,27 @@ def _others(properties: _Object) -> dict[str, object]:
     word = military_word([*attributes.keys(), *attributes.values()])
     if word is not None:
         raise UnusableError(f"says {word}", RULE_MILITARY)
-    values = said_by(attributes).values
-    return {
-        key: value
-        for key, value in values.items()
-        if key not in _KEYS or properties.get(key) is None
-    }
+    if "status" in own:  # so that a day beside it finds it
+        attributes["status"] = str(own["status"])
+    said = said_by(attributes)
+    notes.extend(note for note in said.notes if not note.endswith("is not read"))
+    values = said.values
+    for key in _KEYS:
+        if key not in values or key not in own:
+            continue
+        mine, told = own[key], values[key]
+        if key == "licence_id":
+            same = not other_number(str(mine), str(told))
+        else:
+            same = mine == told
+        if not same:
+            name = name_of(attributes, key)
+            raise UnusableError(
+                f"{key} is {_shown(properties[key])} and {name} is "
+                f"{_shown(attributes.get(name, str(told)))}",
+                RULE_CONTRADICTION,
+            )
+    return {key: value for key, value in values.items() if key not in own}
 
 
 def _licence(feature: object, kind: LicenceKind | None) -> tuple[Licence, list[str]]:
@@ -339,34 +363,22 @@ def _licence(feature: object, kind: LicenceKind | None) -> tuple[Licence, list[s
         _require_single(given)
     _require_crs84(feature)
     notes: list[str] = []
-    others = _others(properties)
-    licence_id = _text(properties, "licence_id", notes) or others.get("licence_id")
+    own = _own(properties, notes)
+    others = _others(properties, own, notes)
+    licence_id = own.get("licence_id") or others.get("licence_id")
     if not isinstance(licence_id, str) or not licence_id:
         raise UnusableError(
             f"licence_id is {_shown(properties.get('licence_id'))}",
             "every licence has a licence_id, its number as text",
         )
-    valid_from, valid_to = _day(properties, "valid_from"), _day(properties, "valid_to")
+    values: dict[str, Any] = {**others, **own, "licence_id": licence_id}
+    if "kind" not in values:
+        values["kind"] = _kind(kind, licence_id, others, notes)
+    valid_from, valid_to = values.get("valid_from"), values.get("valid_to")
     if valid_from is not None and valid_to is not None and valid_to < valid_from:
         raise UnusableError(
             f"valid_to {valid_to}", f"must not be before valid_from {valid_from}"
         )
-    invented = properties.get("invented", False)
-    if not isinstance(invented, bool):
-        raise UnusableError(
-            f"invented is {_shown(invented)}", "it must be true or false"
-        )
-    values: dict[str, Any] = {
-        "kind": _kind(properties, kind, licence_id, others, notes),
-        "minerals": _minerals(properties, notes),
-        "holder": _text(properties, "holder", notes),
-        "valid_from": valid_from,
-        "valid_to": valid_to,
-        "status": _text(properties, "status", notes),
-        "invented": invented,
-        **others,
-        "licence_id": licence_id,
-    }
     geometry = _geometry(feature.get("geometry"), notes)
     try:
         return Licence(geometry=geometry, **values), notes
@@ -374,6 +386,36 @@ def _licence(feature: object, kind: LicenceKind | None) -> tuple[Licence, list[s
         raise UnusableError(
             str(error), "correct the properties of this licence"
         ) from error
+
+
+def _own(properties: _Object, notes: list[str]) -> dict[str, object]:
+    """Read what is said under this reader's own names; only what is said."""
+    own: dict[str, object] = {
+        key: _text(properties, key, notes) for key in ("licence_id", "holder", "status")
+    }
+    own["minerals"] = _minerals(properties, notes)
+    for key in ("valid_from", "valid_to"):
+        own[key] = _day(properties, key)
+    own = {key: value for key, value in own.items() if value}
+    if properties.get("kind") is not None:
+        own["kind"] = _own_kind(properties["kind"])
+    if properties.get("invented") is not None:
+        invented = properties["invented"]
+        if not isinstance(invented, bool):
+            raise UnusableError(
+                f"invented is {_shown(invented)}", "it must be true or false"
+            )
+        own["invented"] = invented
+    return own
+
+
+def _own_kind(value: object) -> LicenceKind:
+    """Read the kind that a feature names."""
+    for kind in LicenceKind:
+        if value == kind.value:
+            return kind
+    allowed = ", ".join(kind.value for kind in LicenceKind)
+    raise UnusableError(f"kind is {_shown(value)}", f"it must be one of {allowed}")
 
 
 def _text(properties: _Object, key: str, notes: list[str]) -> str:
@@ -398,29 +440,21 @@ def _tidy(key: str, value: object, notes: list[str]) -> str:
 
 
 def _kind(
-    properties: _Object,
     given: LicenceKind | None,
     number: str,
     others: dict[str, object],
     notes: list[str],
 ) -> LicenceKind:
-    """Read the kind, or tell it from the number, the subkind or the caller."""
-    value = properties.get("kind")
-    if value is None:
-        subkind = str(others.get("subkind") or "")
-        for pattern, kind in _SUBKINDS.items():
-            if given is None and re.search(pattern, subkind):
-                notes.append(f"no kind; {subkind} is a {kind.value}")
-                return kind
-        told, warning = kind_of_number(number, given)
-        if warning and given is not None:
-            notes.append(warning)
+    """Tell the kind from the number, the subkind or the caller."""
+    subkind = str(others.get("subkind") or "")
+    told = kind_of_subkind(subkind) if given is None else None
+    if told is not None:
+        notes.append(f"no kind; {subkind} is a {told.value}")
         return told
-    for kind in LicenceKind:
-        if value == kind.value:
-            return kind
-    allowed = ", ".join(kind.value for kind in LicenceKind)
-    raise UnusableError(f"kind is {_shown(value)}", f"it must be one of {allowed}")
+    told, warning = kind_of_number(number, given)
+    if warning and given is not None:
+        notes.append(warning)
+    return told
 
 
 def _minerals(properties: _Object, notes: list[str]) -> tuple[str, ...]:
@@ -440,18 +474,15 @@ def _minerals(properties: _Object, notes: list[str]) -> tuple[str, ...]:
 
 
 def _day(properties: _Object, key: str) -> date | None:
-    """Read a day; None where it is absent or null."""
+    """Read a day; None where it is absent, null or empty."""
     value = properties.get(key)
-    if value is None:
+    if value is None or value == "":
         return None
-    if not (isinstance(value, str) and _DAY.fullmatch(value)):
+    if type(value) is int and len(str(value)) == _COMPACT_DAY:
+        value = str(value)
+    if not isinstance(value, str):
         raise UnusableError(f"{key} is {_shown(value)}", _RULE_DAY)
-    try:
-        return date.fromisoformat(value)
-    except ValueError as error:
-        raise UnusableError(f"{key} is {_shown(value)}", f"{error}; {_RULE_DAY}") from (
-            error
-        )
+    return day(key, value, endless=key == "valid_to")
 
 
 def _geometry(given: object, notes: list[str]) -> Polygon | MultiPolygon:
@@ -463,6 +494,7 @@ def _geometry(given: object, notes: list[str]) -> Polygon | MultiPolygon:
     _require_single(given)
     _require_crs84(given)
     coordinates = given.get("coordinates")
+    _require_bearable(coordinates)
     geometry: Polygon | MultiPolygon
     match given.get("type"):
         case "Polygon":
@@ -482,6 +514,25 @@ def _geometry(given: object, notes: list[str]) -> Polygon | MultiPolygon:
         )
     turned: Polygon | MultiPolygon = shapely.orient_polygons(geometry)
     return turned
+
+
+def _require_bearable(coordinates: object) -> None:
+    """Refuse more rings or corners than any parcel has, before they are looked at."""
+    rings = corners = 0
+    pending = [coordinates]
+    while pending:
+        given = pending.pop()
+        if not isinstance(given, list) or not given:
+            continue
+        first = given[0]
+        if isinstance(first, list) and first and not isinstance(first[0], list):
+            rings, corners = rings + 1, corners + len(given)
+        else:
+            pending.extend(given)
+        if corners > MAX_CORNERS:
+            raise UnusableError(f"more than {MAX_CORNERS} corners", RULE_CORNERS)
+        if rings > MAX_RINGS:
+            raise UnusableError(f"more than {MAX_RINGS} rings", RULE_CORNERS)
 
 
 def _polygon(rings: object, notes: list[str]) -> Polygon:

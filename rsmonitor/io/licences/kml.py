@@ -17,6 +17,7 @@ from rsmonitor.errors import LicenceError
 from rsmonitor.io.licences.attributes import MAX_TEXT, identity
 from rsmonitor.io.licences.found import Refusal, UnusableError
 from rsmonitor.io.licences.parcel import Declared, Order, Parcel, ParcelFile, Ring
+from rsmonitor.io.licences.rings import MAX_CORNERS, RULE_CORNERS
 from rsmonitor.io.licences.untrusted import Members, is_zip, read_bytes, shown
 
 MAX_ELEMENTS: Final = 1_000_000
@@ -255,9 +256,11 @@ def _polygon_rings(polygon: Element) -> list[Ring]:
 def _corners(coordinates: Element) -> tuple[tuple[float, float], ...]:
     """Read positions; heights are of no use here."""
     text = coordinates.text or ""
-    corners = []
+    corners: list[tuple[float, float]] = []
     # some programs put a space after the comma
     for position in ",".join(part.strip() for part in text.split(",")).split():
+        if len(corners) > MAX_CORNERS:
+            raise UnusableError(f"more than {MAX_CORNERS} corners", RULE_CORNERS)
         parts = position.split(",")
         try:
             longitude, latitude = float(parts[0]), float(parts[1])

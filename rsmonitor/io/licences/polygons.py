@@ -19,6 +19,7 @@ from shapely import MultiPolygon, Polygon
 from shapely.geometry import shape
 
 from rsmonitor.errors import LicenceError
+from rsmonitor.io.licences.days import RULE_DAY, day
 from rsmonitor.io.licences.found import Refusal, UnusableError
 from rsmonitor.io.licences.untrusted import decoded, read_bytes, shown
 from rsmonitor.records.disturbance import Cause, Classified, Disturbance, Increment
@@ -35,7 +36,6 @@ MODEL_ID: Final = "given"
 _DAY: Final = timedelta(days=1)
 _MAX_NAME: Final = 200
 _MAX_DEGREES: Final = (180.0, 90.0)
-_RULE_DAY: Final = "a day is text, written like 2025-12-31 (ISO 8601)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,14 +240,9 @@ def _day(properties: Mapping[str, Any], key: str) -> date | None:
     value = properties.get(key)
     if value is None:
         return None
-    try:
-        if isinstance(value, str):
-            found = date.fromisoformat(value)
-            if found.isoformat() == value:
-                return found
-    except ValueError:
-        pass
-    raise UnusableError(f"{key} is {shown(value)}", _RULE_DAY)
+    if not isinstance(value, str):
+        raise UnusableError(f"{key} is {shown(value)}", f"a day is text: {RULE_DAY}")
+    return day(key, value)
 
 
 def _geometry(given: object) -> Polygon | MultiPolygon:

@@ -8,7 +8,7 @@ and the others are read.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import shapely
 from shapely import MultiPolygon, Polygon
 
 from rsmonitor.errors import ContractError, LicenceError
+from rsmonitor.io.licences.areas import is_no_area
 from rsmonitor.io.licences.attributes import plain
 from rsmonitor.io.licences.coordinates import Understood, packed_angles, understand
 from rsmonitor.io.licences.found import (
@@ -24,10 +25,17 @@ from rsmonitor.io.licences.found import (
     Refusal,
     UnusableError,
     kind_of_number,
+    kind_of_subkind,
 )
 from rsmonitor.io.licences.gauss import CGCS2000
 from rsmonitor.io.licences.parcel import Declared, Parcel, ParcelFile
-from rsmonitor.io.licences.terms import RULE_MILITARY, Said, said_by
+from rsmonitor.io.licences.terms import (
+    RULE_CONTRADICTION,
+    RULE_MILITARY,
+    Said,
+    other_number,
+    said_by,
+)
 from rsmonitor.io.licences.txt import looks_like_txt, read_txt
 from rsmonitor.io.licences.untrusted import (
     Members,
@@ -40,6 +48,7 @@ from rsmonitor.records.licence import (
     DATUM_ERRORS_M,
     Licence,
     LicenceKind,
+    StatusChange,
     military_word,
 )
 from rsmonitor.stages.gcj02 import from_gcj02, gcj02_shift
@@ -317,10 +326,15 @@ def _made(
     unread.update(note for note in said.notes if note.endswith("is not read"))
     warnings += [note for note in said.notes if not note.endswith("is not read")]
     _doubted(parcel, understood, warnings)
+    if is_no_area(parcel.stated_area):
+        warnings.append(
+            f"stated area {shown(parcel.stated_area)} is none: not compared"
+        )
     values = dict(said.values)
     values.setdefault("mine", " ".join(parcel.name.split()))
     values["licence_id"] = _number(parcel, understood, said, repairs)
-    values.setdefault("kind", _kind(str(values["licence_id"]), kind, warnings))
+    if "kind" not in values:
+        values["kind"] = _kind(values, kind, repairs, warnings)
     if "valid_from" not in values or "valid_to" not in values:
         warnings.append(
             "its dates are not complete: what is judged by it stays unclear"
@@ -393,10 +407,16 @@ def _number(
 ) -> str:
     """Give the number of the licence, or a stable one made of the parcel."""
     number = str(said.values.get("licence_id", ""))
+    own = plain(parcel.number).upper()
+    official = own[:1] in ("C", "T", "D") and own[1:].isdigit() and len(own) >= 18  # noqa: PLR2004 - the shorter of both codes
+    if official and number[:1].upper() == own[:1] and other_number(number, own):
+        raise UnusableError(
+            f"the licence is {shown(number)} and the parcel {shown(parcel.number)}",
+            RULE_CONTRADICTION,
+        )
     if number:
         return number
-    own = plain(parcel.number).upper()
-    if own[:1] in ("C", "T", "D") and own[1:].isdigit() and len(own) >= 18:  # noqa: PLR2004 - the shorter of both codes
+    if official:
         return own
     corners = shapely.get_coordinates(understood.geometry.normalize())
     words = corners.round(_DIGEST_DECIMALS).tolist(), parcel.name, parcel.number
@@ -408,9 +428,19 @@ def _number(
     return f"parcel-{digest}"
 
 
-def _kind(number: str, given: LicenceKind | None, warnings: list[str]) -> LicenceKind:
+def _kind(
+    values: Mapping[str, object],
+    given: LicenceKind | None,
+    repairs: list[str],
+    warnings: list[str],
+) -> LicenceKind:
     """Decide what a licence permits where no field says it."""
-    kind, warning = kind_of_number(number, given)
+    subkind = str(values.get("subkind", ""))
+    told = kind_of_subkind(subkind) if given is None else None
+    if told is not None:
+        repairs.append(f"no kind; {subkind} is a {told.value}")
+        return told
+    kind, warning = kind_of_number(str(values["licence_id"]), given)
     if warning:
         warnings.append(warning)
     return kind
@@ -442,12 +472,21 @@ def _joined(file: str, made: Sequence[_Made], refused: list[Refusal]) -> list[_M
         if len(group) == 1:
             kept.append(first)
             continue
-        if len({_but_geometry(one.licence) for one in group}) > 1:
+        different = next(
+            (
+                one
+                for one in group
+                if _but_geometry(one.licence) != _but_geometry(first.licence)
+            ),
+            None,
+        )
+        if different is not None:
+            told = _difference(first, different)
             refused.extend(
                 Refusal(
                     file=file,
                     where=f"{one.parcel.where} ({shown(number)[1:-1]})",
-                    value=f"licence {shown(number)}",
+                    value=f"licence {shown(number)}: {told}",
                     rule=_RULE_TWICE,
                     line=one.line,
                 )
@@ -456,6 +495,29 @@ def _joined(file: str, made: Sequence[_Made], refused: list[Refusal]) -> list[_M
             continue
         kept.append(_union(group))
     return kept
+
+
+def _difference(one: _Made, other: _Made) -> str:
+    """Name the first field in which two parcels differ, and both values."""
+    first, second = _but_geometry(one.licence), _but_geometry(other.licence)
+    for item in fields(Licence):
+        left, right = getattr(first, item.name), getattr(second, item.name)
+        if left != right:
+            return (
+                f"{item.name} is {_word(left)} ({one.parcel.where}) and "
+                f"{_word(right)} ({other.parcel.where})"
+            )
+    return "two parcels"
+
+
+def _word(value: object) -> str:
+    """Show a value of a licence as a person would write it."""
+    if isinstance(value, tuple):
+        value = "、".join(
+            f"{one.on} {one.status}" if isinstance(one, StatusChange) else str(one)
+            for one in value
+        )
+    return "unknown" if value in {None, ""} else shown(str(value))
 
 
 def _but_geometry(licence: Licence) -> Licence:

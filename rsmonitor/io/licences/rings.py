@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_RINGS: Final = 1000
 """Most rings of one parcel."""
 
+RULE_CORNERS: Final = "no parcel has so many; split it"
+"""Why a parcel of more corners than `MAX_CORNERS` is refused."""
+
 MAX_CORNERS: Final = 100_000
 """Most corners of one parcel."""
 
@@ -76,9 +79,7 @@ def assembled(
             "no corners", "a parcel has a ring of three or more corners"
         )
     if sum(len(ring.corners) for ring in rings) > MAX_CORNERS:
-        raise UnusableError(
-            f"more than {MAX_CORNERS} corners", "no parcel has so many; split it"
-        )
+        raise UnusableError(f"more than {MAX_CORNERS} corners", RULE_CORNERS)
     repairs: list[str] = []
     single = [part for ring in rings for part in _split(ring, repairs)]
     if len(single) > MAX_RINGS:

@@ -19,9 +19,9 @@ from typing import Final
 
 from rsmonitor.errors import LicenceError
 from rsmonitor.io.licences.attributes import MAX_TEXT, identity, plain
+from rsmonitor.io.licences.field_names import NAMES
 from rsmonitor.io.licences.found import Refusal, UnusableError
 from rsmonitor.io.licences.parcel import Declared, Order, Parcel, ParcelFile, Ring
-from rsmonitor.io.licences.terms import NAMES
 from rsmonitor.io.licences.untrusted import Members, decoded, is_zip, read_bytes, shown
 
 MAX_FIELDS: Final = 255

@@ -34,6 +34,7 @@ from rsmonitor.io.licences.sheets import (
     read_sheets,
     split_text,
 )
+from rsmonitor.io.licences.terms import is_read, same_meaning
 from rsmonitor.io.licences.untrusted import shown
 
 _DELIMITERS: Final = ("\t", ",", ";", "，", "；", "|")
@@ -63,6 +64,10 @@ _RULE_FORMULA: Final = (
 )
 _RULE_BOTH: Final = "a corner has both coordinates; complete the row or take it out"
 _RULE_VALUE: Final = "a coordinate is a number, or degrees, minutes and seconds"
+_RULE_ROWS: Final = (
+    "the rows of one licence say the same of it, and nothing says which is right: "
+    "correct one"
+)
 _RULE_TABLE: Final = (
     "a table has columns such as 点号, X, Y or 经度, 纬度, or a column 拐点坐标 with "
     "X1,Y1;X2,Y2;...; add a head"
@@ -90,9 +95,16 @@ class _Group:
     blocks: list[list[_Corner]]
     """Corners of each pair of columns; those of the second follow on the first's."""
 
-    values: dict[int, str] = field(default_factory=dict)
-    varying: set[int] = field(default_factory=set)
-    said: dict[str, str] = field(default_factory=dict)
+    values: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """First value of each column, and its row."""
+
+    others: dict[int, tuple[str, int]] = field(default_factory=dict)
+    """First value of each column that is another one, and its row."""
+
+    said: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """What words below the corners say, and in which row."""
+
+    notes: list[str] = field(default_factory=list)
     fresh: bool = False
     error: UnusableError | None = None
 
@@ -272,6 +284,9 @@ class _Reader:
         self._texts: list[str] = []
         """Titles and notes, nearest last."""
         self._said: dict[str, str] = {}
+        self._since: dict[str, str] = {}
+        """What was said since the last parcel ended."""
+        self._closed = False
         self._title = ""
 
     def read(self) -> ParcelFile:
@@ -288,7 +303,7 @@ class _Reader:
                 self._close()
                 self._head = self._usable(found, place)
             elif self._head is None:
-                self._read_words(cells)
+                self._read_words(number, cells)
             elif self._head.listed is not None:
                 self._read_listed(number, cells, self._head)
             else:
@@ -348,13 +363,13 @@ class _Reader:
         values = [cell for item in present for cell in item[1:]]
         if not any(map(_is_value, values)) or any(map(_is_said, cells)):
             if any(as_text(cell) for cell in cells):
-                self._read_words(cells)
+                self._read_words(number, cells)
             return
         group = self._group_of(number, cells, above)
         for column in above.labels:
             value = as_text(_at(cells, column))[:MAX_TEXT]
-            if value and group.values.setdefault(column, value) != value:
-                group.varying.add(column)
+            if value and group.values.setdefault(column, (value, number))[0] != value:
+                group.others.setdefault(column, (value, number))
         ring = as_text(_at(cells, above.ring)) if above.ring is not None else ""
         for block, first, second in present:
             corner = (
@@ -401,7 +416,7 @@ class _Reader:
         if cell == "" and not any(
             as_text(_at(cells, column)) for column in (*above.keys, *above.corner)
         ):
-            self._read_words(cells)
+            self._read_words(number, cells)
             return
         try:
             rings = _listed_corners(cell)
@@ -415,25 +430,56 @@ class _Reader:
             declared([*reversed(self._texts)]),
         )
 
-    def _read_words(self, cells: tuple[Cell, ...]) -> None:
+    def _read_words(self, number: int, cells: tuple[Cell, ...]) -> None:
         """Read a title, or what is said about the parcel above or below."""
         texts = [as_text(cell)[:MAX_TEXT] for cell in cells]
         filled = [text for text in texts if text]
         said = _said(filled)
+        starts = any(
+            names_licence(plain(key)) or names_parcel(plain(key)) for key in said
+        )
         if self._group is not None:
-            starts = any(
-                names_licence(plain(key)) or names_parcel(plain(key)) for key in said
-            )
             if said and not starts:
-                self._group.said.update(
-                    {k: v for k, v in said.items() if k not in self._group.said}
-                )
+                for name, value in said.items():
+                    self._add_words(self._group, name, value, number)
                 return
             self._close()
         self._texts = [*self._texts, *filled][-_MAX_TEXTS:]
+        self._since.update(said)
+        if starts and self._closed:  # the words above another licence are not its own
+            self._said = dict(self._since)
         self._said.update(said)
         if not said and len(filled) == 1:
             self._title = filled[0]
+
+    def _add_words(self, group: _Group, name: str, value: str, row: int) -> None:
+        """Add what is said below the corners; two sayings must agree."""
+        known, before = group.said.setdefault(name, (value, row))
+        if group.error is None and not same_meaning(name, known, value):
+            group.error = _contradiction(name, (known, before), (value, row))
+
+    def _settle(self, group: _Group, above: Head) -> dict[str, str]:
+        """Gather the fields of a parcel; rows that contradict each other refuse it."""
+        columns = {
+            column: value
+            for column, value in group.values.items()
+            if column not in above.corner
+        }
+        settled: dict[str, str] = {}
+        for column, one in columns.items():
+            name = above.labels[column]
+            other = group.others.get(column) or group.said.get(name, one)
+            if not same_meaning(name, one[0], other[0]):
+                group.error = group.error or _contradiction(name, one, other)
+            elif other[0] == one[0] or is_read(name):
+                settled[name] = one[0]
+            elif names_area(plain(name)):
+                group.notes.append(
+                    f"{name} is {shown(one[0])} in row {one[1]} and {shown(other[0])} "
+                    f"in row {other[1]}: not compared"
+                )
+        words = {name: value for name, (value, _) in group.said.items()}
+        return {**self._said, **settled, **words}
 
     def _close(self) -> None:
         """Make a parcel of the rows so far."""
@@ -441,15 +487,9 @@ class _Reader:
         self._group = None
         if group is None or above is None:
             return
-        attributes = {
-            **self._said,
-            **{
-                above.labels[column]: value
-                for column, value in group.values.items()
-                if column not in group.varying and column not in above.corner
-            },
-            **group.said,
-        }
+        self._closed = True
+        self._since = {}
+        attributes = self._settle(group, above)
         for key in [key for key in self._said if names_area(plain(key))]:
             del self._said[key]  # it is that of this parcel
         rings = _rings(
@@ -459,7 +499,8 @@ class _Reader:
         if group.error is not None:
             self._refuse(group.row, attributes, group.error)
             return
-        self._keep(group.row, rings, attributes, self._declared(above.pairs[0]))
+        said = self._declared(above.pairs[0])
+        self._keep(group.row, rings, attributes, said, tuple(group.notes))
 
     def _keep(
         self,
@@ -467,6 +508,7 @@ class _Reader:
         rings: tuple[Ring, ...],
         attributes: dict[str, str],
         said: Declared,
+        notes: tuple[str, ...] = (),
     ) -> None:
         """Put a parcel on record."""
         found = identity(attributes)
@@ -482,6 +524,7 @@ class _Reader:
                 attributes=attributes,
                 stated_area=found.stated_area,
                 stated_area_m2=found.stated_area_m2,
+                repairs=notes,
             )
         )
 
@@ -501,6 +544,18 @@ class _Reader:
                 line=error.line or row,
             )
         )
+
+
+def _contradiction(
+    name: str, one: tuple[str, int], other: tuple[str, int]
+) -> UnusableError:
+    """Name a field that rows of one licence contradict each other in."""
+    return UnusableError(
+        f"{name} is {shown(one[0])} in row {one[1]} and {shown(other[0])} in row "
+        f"{other[1]}",
+        _RULE_ROWS,
+        other[1],
+    )
 
 
 def _listed_corners(cell: Cell) -> tuple[tuple[tuple[str, str], ...], ...]:

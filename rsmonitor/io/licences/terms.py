@@ -1,232 +1,27 @@
-"""What bureaus call the fields of a licence, and how they write what stands in them.
-
-One table of names, Chinese, English, and the pinyin initials that shapefiles cut names
-to; the initials are the usual reading and no public standard shows them, so that a name
-that is not here is reported and never guessed.
-"""
+"""What the fields of a licence say, in the ways that bureaus write it."""
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from rsmonitor.io.licences.attributes import plain
+from rsmonitor.io.licences.days import day, period
+from rsmonitor.io.licences.field_names import NAMES, PAPERS, PASSED_OVER
 from rsmonitor.io.licences.found import UnusableError
+from rsmonitor.io.licences.statuses import history_of
 from rsmonitor.io.licences.untrusted import shown
 from rsmonitor.records.licence import (
     DATUM_ERRORS_M,
     KIND_LABELS,
     MAX_POSITION_ERROR_M,
-    STATUS_LABELS,
     LicenceKind,
-    LicenceStatus,
-    StatusChange,
 )
 
 MAX_TEXT: Final = 500
 """Longest text of a field, characters."""
-
-ENDLESS: Final = date(9999, 12, 31)
-"""What a licence without end is valid to."""
-
-NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "licence_id": (
-        "许可证号",
-        "采矿许可证号",
-        "采矿许可证编号",
-        "采矿证号",
-        "探矿许可证号",
-        "勘查许可证号",
-        "勘查许可证编号",
-        "探矿证号",
-        "许可证编号",
-        "证号",
-        "批准文号",
-        "批复文号",
-        "批文号",
-        "项目档案号",
-        "licence_id",
-        "license_id",
-        "licence_no",
-        "license_no",
-        "licence_number",
-        "license_number",
-        "xkzh",
-        "ckxkzh",
-        "kcxkzh",
-        "xmdah",
-    ),
-    "kind": ("权利类型", "矿业权类型", "许可类型", "许可证类型", "kind", "kqlx"),
-    "holder": (
-        "采矿权人",
-        "采矿权人名称",
-        "探矿权人",
-        "探矿权人名称",
-        "矿业权人",
-        "权利人",
-        "权利人名称",
-        "持有人",
-        "用地单位",
-        "建设单位",
-        "holder",
-        "owner",
-        "ckqr",
-        "tkqr",
-        "kyqr",
-        "qlr",
-        "qlrmc",
-    ),
-    "mine": (
-        "矿山名称",
-        "矿山",
-        "勘查项目名称",
-        "项目名称",
-        "矿区名称",
-        "企业名称",
-        "地块名称",
-        "名称",
-        "mine",
-        "mine_name",
-        "project",
-        "project_name",
-        "name",
-        "ksmc",
-        "xmmc",
-        "kqmc",
-        "dkmc",
-        "qymc",
-    ),
-    "minerals": (
-        "开采矿种",
-        "开采主矿种",
-        "主矿种",
-        "主要矿种",
-        "勘查矿种",
-        "矿种",
-        "矿种名称",
-        "mineral",
-        "minerals",
-        "kckz",
-        "kczkz",
-        "zkz",
-        "kz",
-        "kzmc",
-    ),
-    "associated_minerals": (
-        "共伴生矿种",
-        "共伴生矿产",
-        "共生矿种",
-        "伴生矿种",
-        "共生、伴生矿种",
-        "其它矿种",
-        "其他矿种",
-        "综合利用矿种",
-        "associated_minerals",
-        "gbskz",
-        "qtkz",
-    ),
-    "method": ("开采方式", "method", "mining_method", "kcfs"),
-    "issuer": (
-        "发证机关",
-        "发证机关名称",
-        "批准机关",
-        "登记机关",
-        "审批机关",
-        "issuer",
-        "authority",
-        "fzjg",
-    ),
-    "valid_from": (
-        "有效期起",
-        "有效期起始",
-        "有效期起始日期",
-        "有效期自",
-        "有效期始",
-        "起始日期",
-        "开始日期",
-        "生效日期",
-        "valid_from",
-        "start",
-        "start_date",
-        "yxqq",
-        "yxqs",
-        "qsrq",
-    ),
-    "valid_to": (
-        "有效期止",
-        "有效期终止",
-        "有效期终止日期",
-        "有效期至",
-        "截止日期",
-        "终止日期",
-        "结束日期",
-        "到期日期",
-        "失效日期",
-        "valid_to",
-        "end",
-        "end_date",
-        "expiry",
-        "yxqz",
-        "jzrq",
-        "zzrq",
-    ),
-    "period": (
-        "有效期",
-        "有效期限",
-        "有效期起止",
-        "有效起止日期",
-        "许可证有效期",
-        "许可证有效期限",
-        "validity",
-        "yxq",
-        "yxqx",
-    ),
-    "status": ("状态", "许可证状态", "矿业权状态", "status", "zt", "xkzzt"),
-    "status_on": ("状态日期", "注销日期", "吊销日期", "停产日期", "status_on"),
-    "status_history": ("状态变更", "status_history"),
-    "renewal_accepted": ("延续受理日期", "延续申请受理日期", "renewal_accepted"),
-    "renewal_decided": ("延续决定日期", "延续批准日期", "renewal_decided"),
-    "elevation": (
-        "开采标高",
-        "开采深度",
-        "采矿标高",
-        "批准标高",
-        "标高",
-        "elevation",
-        "kcbg",
-        "kcsd",
-    ),
-    "deadline": ("期限", "整改期限", "完成期限", "治理期限", "关闭期限", "deadline"),
-    "subkind": ("用地类型", "限制区类型", "保护区类型", "红线类型", "subkind"),
-    "datum": ("原坐标系", "datum"),
-    "position_error_m": ("位置误差", "位置误差(米)", "position_error_m"),
-    "source": ("资料来源", "来源", "source"),
-    "version": ("版本", "version"),
-    "invented": ("虚构", "invented"),
-}
-"""Names of each field, in the order in which they are preferred."""
-
-PASSED_OVER: Final = frozenset(
-    {
-        *(
-            "图幅号",
-            "地块用途",
-            "地类编码",
-            "面积",
-            "矿区面积",
-            "登记面积",
-            "点号",
-            "序号",
-        ),
-        *("格式版本号", "数据产生单位", "数据产生日期", "坐标系", "几度分带", "分带"),
-        *("投影类型", "计量单位", "带号", "精度", "转换参数", "中央子午线", "中央经线"),
-        *("fid", "objectid", "oid", "shape_leng", "shape_length", "shape_area"),
-        *("地块编号", "地块号", "dkbh", "dkmj", "kqmj", "area", "stated_area_m2"),
-    }
-)
-"""Names that say nothing of a right, or that a reader has used already."""
 
 _FIELD_OF: Final[Mapping[str, str]] = {
     plain(name): key for key, names in NAMES.items() for name in names
@@ -252,17 +47,6 @@ _KINDS: Final[Mapping[str, LicenceKind]] = {
     "关闭": LicenceKind.CLOSED,
     "关闭矿山": LicenceKind.CLOSED,
 }
-_STATUSES: Final[Mapping[str, LicenceStatus]] = {
-    **{status.value: status for status in LicenceStatus},
-    **{label: status for status, labels in STATUS_LABELS.items() for label in labels},
-}
-_DAY: Final = re.compile(
-    r"(?<![0-9])([12][0-9]{3})\s*[-年./]\s*([0-9]{1,2})\s*[-月./]\s*([0-9]{1,2})(?![0-9])"
-    r"\s*日?(?:[T ]\s*[0-9:.]{1,12}Z?)?"
-    r"|(?<![0-9])([12][0-9]{3})([01][0-9])([0-3][0-9])(?![0-9])"
-)
-_BETWEEN: Final = re.compile(r"[\s自从至到~\-—\u2013,，;；.()（）日起止]*")
-_FOREVER: Final = frozenset({"长期", "永久", "长期有效", "无期限", "indefinite"})
 _NOTHING: Final = frozenset(
     {"", "/", "-", "--", "—", "——", "无", "null", "none", "nan"}
 )
@@ -274,15 +58,27 @@ _NUMBERS: Final = re.compile(r"[+-]?[0-9]{1,5}(?:\.[0-9]{1,17})?")
 _TRUE: Final = frozenset({"true", "1", "是", "yes"})
 _FALSE: Final = frozenset({"false", "0", "否", "no"})
 
-_RULE_DAY: Final = "a day is written like 2025-12-31, 2025年12月31日 or 20251231"
-_RULE_PERIOD: Final = "a period has two days, such as 2015年3月1日至2025年3月1日"
-
-
 RULE_MILITARY: Final = (
     "military boundaries are never imported: that a site is military is said by a "
     "person, site by site (特殊用地)"
 )
 """Why a parcel that says it is military is refused."""
+
+
+_DAYS: Final = (
+    "valid_from",
+    "valid_to",
+    "renewal_accepted",
+    "renewal_decided",
+    "deadline",
+)
+_ONE_MEANING: Final = frozenset({"licence_id", "kind", "valid_from", "valid_to"})
+"""Fields of which two names in one file must say the same."""
+
+RULE_CONTRADICTION: Final = (
+    "these contradict each other, and nothing says which is right: correct one"
+)
+"""Why a licence is refused that says two things of one field."""
 
 
 @dataclass(slots=True)
@@ -326,6 +122,35 @@ def named(attributes: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         if key not in ranked or rank < ranked[key][0]:
             ranked[key] = rank, name, value
     return {key: (name, value) for key, (_, name, value) in ranked.items()}
+
+
+def name_of(attributes: Mapping[str, str], key: str) -> str:
+    """
+    Give the file's name of the field that a value was taken from.
+
+    Parameters
+    ----------
+    attributes : mapping of str to str
+        Fields by the names of the file.
+    key : str
+        Field of `Licence`.
+
+    Returns
+    -------
+    str
+        Such as ``有效期限`` for ``valid_to``; the key itself where none is found.
+
+    Examples
+    --------
+    >>> name_of({"有效期限": "2015-03-01至2025-03-01"}, "valid_to")
+    '有效期限'
+    """
+    fields = named(attributes)
+    if key in fields:
+        return fields[key][0]
+    if key in {"valid_from", "valid_to"} and "period" in fields:
+        return fields["period"][0]
+    return key
 
 
 def unread(attributes: Mapping[str, str]) -> Iterator[str]:
@@ -394,17 +219,18 @@ def said_by(attributes: Mapping[str, str]) -> Said:
     if "kind" in fields:
         values["kind"] = kind_named(*fields["kind"])
     _read_minerals(fields, values)
-    for key in (
-        *("valid_from", "valid_to", "renewal_accepted", "renewal_decided", "deadline"),
-    ):
+    for key in _DAYS:
         if key in fields:
-            values[key] = day(*fields[key])
-    if "period" in fields and not {"valid_from", "valid_to"} & values.keys():
-        values["valid_from"], values["valid_to"] = period(*fields["period"])
+            values[key] = day(*fields[key], endless=key == "valid_to")
+    if "period" in fields:
+        _read_period(fields, said)
     if "elevation" in fields:
         _read_elevation(*fields["elevation"], said)
-    _read_status(fields, said)
+    history = history_of(fields, said.notes)
+    if history:
+        values["status_history"] = history
     _read_ours(fields, values)
+    _require_agreement(attributes, fields)
     said.notes.extend(f"field {shown(name)} is not read" for name in unread(attributes))
     return said
 
@@ -447,78 +273,57 @@ def kind_named(name: str, value: str) -> LicenceKind:
     return kind
 
 
-def day(name: str, value: str) -> date:
+def is_read(name: str) -> bool:
     """
-    Read a day.
+    Say whether a field of this name is read.
 
     Parameters
     ----------
     name : str
         The file's name of the field.
-    value : str
-        ``2025-12-31``, ``2025年12月31日``, ``2025/12/31``, ``20251231``; a time after
-        it is left out; ``长期`` is `ENDLESS`.
 
     Returns
     -------
-    date
-        The day.
-
-    Raises
-    ------
-    UnusableError
-        If it is none.
+    bool
+        True for the names of `NAMES`.
 
     Examples
     --------
-    >>> day("有效期止", "2025年2月28日")
-    datetime.date(2025, 2, 28)
+    >>> is_read("有效期限"), is_read("备注")
+    (True, False)
     """
-    text = unicodedata.normalize("NFKC", value).strip()
-    if text in _FOREVER:
-        return ENDLESS
-    found = _DAY.fullmatch(text)
-    if found:
-        return _dated(found, name, value)
-    raise UnusableError(f"{name} is {shown(value)}", _RULE_DAY)
+    return _simple(name) in _FIELD_OF
 
 
-def period(name: str, value: str) -> tuple[date, date]:
+@lru_cache(maxsize=4096)
+def same_meaning(name: str, first: str, second: str) -> bool:
     """
-    Read two days.
+    Say whether two values of a field mean the same.
 
     Parameters
     ----------
     name : str
         The file's name of the field.
-    value : str
-        Such as ``自2015年3月1日至2025年3月1日``.
+    first, second : str
+        The values.
 
     Returns
     -------
-    tuple of date
-        First and last day.
-
-    Raises
-    ------
-    UnusableError
-        If it has not two days, or has other words.
+    bool
+        True for ``2020/1/1`` and ``2020-01-01``, and for a field that nobody reads.
 
     Examples
     --------
-    >>> period("有效期限", "2015-03-01至长期")[1].year
-    9999
+    >>> same_meaning("有效期起", "2020/1/1", "2020年1月1日")
+    True
     """
-    text = unicodedata.normalize("NFKC", value).strip()
-    found = list(_DAY.finditer(text))
-    rest = _DAY.sub("", text)
-    endless = any(word in rest for word in _FOREVER)
-    for word in sorted(_FOREVER, key=len, reverse=True):
-        rest = rest.replace(word, "")
-    if len(found) + endless != 2 or not found or not _BETWEEN.fullmatch(rest):  # noqa: PLR2004 - both ends
-        raise UnusableError(f"{name} is {shown(value)}", _RULE_PERIOD)
-    first = _dated(found[0], name, value)
-    return first, ENDLESS if endless else _dated(found[1], name, value)
+    if plain(first) == plain(second) or _simple(name) not in _FIELD_OF:
+        return True
+    try:
+        one, other = said_by({name: first}), said_by({name: second})
+    except UnusableError:
+        return False
+    return one.values == other.values and bool(one.values)
 
 
 def tidy(name: str, value: str) -> str:
@@ -576,21 +381,80 @@ def listed(name: str, value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parts if part))
 
 
+def _read_period(fields: Mapping[str, tuple[str, str]], said: Said) -> None:
+    """Read both ends from one field; ends of their own must say the same."""
+    try:
+        first, last = period(*fields["period"])
+    except UnusableError as error:
+        if not {"valid_from", "valid_to"} <= said.values.keys():
+            raise
+        said.notes.append(f"{error.value}: not read, because both ends are given")
+        return
+    for key, told in (("valid_from", first), ("valid_to", last)):
+        if told is not None and said.values.setdefault(key, told) != told:
+            raise _contradiction(fields["period"], fields[key])
+
+
+def _require_agreement(
+    attributes: Mapping[str, str], fields: Mapping[str, tuple[str, str]]
+) -> None:
+    """Refuse two names of one field that say different things."""
+    for name, value in attributes.items():
+        key = _FIELD_OF.get(_simple(name), "")
+        if key not in _ONE_MEANING or plain(value) in _NOTHING:
+            continue
+        preferred, chosen = fields[key]
+        if key == "licence_id":
+            if not other_number(chosen, value) or _simple(name) in PAPERS:
+                continue
+        elif _meaning(key, preferred, chosen) == _meaning(key, name, value):
+            continue
+        raise _contradiction((preferred, chosen), (name, value))
+
+
+def other_number(one: str, other: str) -> bool:
+    """
+    Say whether two numbers cannot be those of one licence.
+
+    Parameters
+    ----------
+    one, other : str
+        Numbers of licences.
+
+    Returns
+    -------
+    bool
+        False for equal ones, and for the number of a mining right beside that of the
+        exploration right that it came from.
+
+    Examples
+    --------
+    >>> other_number("C3600", "C3601"), other_number("C3600", "T3600")
+    (True, False)
+    """
+    first, second = plain(one).upper(), plain(other).upper()
+    return first != second and {first[:1], second[:1]} != {"C", "T"}
+
+
+def _meaning(key: str, name: str, value: str) -> object:
+    """Read one field alone."""
+    if key == "kind":
+        return kind_named(name, value)
+    return day(name, value, endless=key == "valid_to")
+
+
+def _contradiction(one: tuple[str, str], other: tuple[str, str]) -> UnusableError:
+    """Name two fields that contradict each other."""
+    told = " and ".join(f"{name} is {shown(value)}" for name, value in (one, other))
+    return UnusableError(told, RULE_CONTRADICTION)
+
+
 def _simple(name: str) -> str:
     """Bring a name to the form of the table: without a unit behind it."""
     simple = plain(name)
     if simple in _FIELD_OF:
         return simple
     return re.sub(r"[(\[].{0,12}[)\]]$|[:：]$", "", simple)
-
-
-def _dated(found: re.Match[str], name: str, value: str) -> date:
-    """Make a day of three numbers."""
-    numbers = [int(part) for part in found.groups() if part is not None]
-    try:
-        return date(*numbers)
-    except ValueError as error:
-        raise UnusableError(f"{name} is {shown(value)}", _RULE_DAY) from error
 
 
 def _read_minerals(
@@ -624,37 +488,6 @@ def _read_elevation(name: str, value: str, said: Said) -> None:
         said.notes.append(f"{name} {shown(value)} is not two elevations: not read")
         return
     said.values["elevation_m"] = min(numbers), max(numbers)
-
-
-def _read_status(fields: Mapping[str, tuple[str, str]], said: Said) -> None:
-    """Read when the status changed."""
-    if "status_history" in fields:
-        said.values["status_history"] = tuple(_changes(*fields["status_history"]))
-        return
-    status = _STATUSES.get(plain(str(said.values.get("status", ""))))
-    if status is None or status is LicenceStatus.IN_FORCE:
-        return
-    if "status_on" in fields:
-        change = StatusChange(on=day(*fields["status_on"]), status=status)
-        said.values["status_history"] = (change,)
-        return
-    said.notes.append(
-        f"status {shown(said.values['status'])} has no day (状态日期): it is shown and "
-        "decides nothing"
-    )
-
-
-def _changes(name: str, value: str) -> Iterable[StatusChange]:
-    """Read changes such as ``2024-05-01 suspended; 2025-01-01 停产``."""
-    for part in re.split("[;；]", value):
-        when, _, what = part.strip().partition(" ")
-        status = _STATUSES.get(plain(what))
-        if status is None:
-            raise UnusableError(
-                f"{name} is {shown(value)}",
-                "changes are written like 2024-05-01 suspended; 2025-01-01 in_force",
-            )
-        yield StatusChange(on=day(name, when), status=status)
 
 
 def _read_ours(

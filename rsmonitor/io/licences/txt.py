@@ -10,14 +10,18 @@ refused whole, because a corner less makes another parcel.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 from rsmonitor.errors import LicenceError
 from rsmonitor.io.licences.areas import in_square_metres
+from rsmonitor.io.licences.attributes import names_licence, plain
 from rsmonitor.io.licences.found import Refusal, UnusableError
 from rsmonitor.io.licences.measures import MAX_CHARACTERS, measure
 from rsmonitor.io.licences.parcel import Declared, Order, Parcel, ParcelFile, Ring
+from rsmonitor.io.licences.rings import MAX_CORNERS, RULE_CORNERS
+from rsmonitor.io.licences.terms import RULE_CONTRADICTION, is_read, same_meaning
 from rsmonitor.io.licences.untrusted import decoded, read_bytes, shown
 
 MAX_LINES: Final = 2_000_000
@@ -112,6 +116,8 @@ class _Draft:
     repairs: list[str] = field(default_factory=list)
     wrong: UnusableError | None = None
     headed: bool = False
+    full: bool = False
+    """True where it has more corners than any parcel: no further one is looked at."""
 
 
 @dataclass(slots=True)
@@ -123,6 +129,10 @@ class _Document:
     head: dict[str, str] = field(default_factory=dict)
     pending: dict[str, str] = field(default_factory=dict)
     rights: dict[int, dict[str, str]] = field(default_factory=dict)
+    wrong: UnusableError | None = None
+    """Two words of the next parcel that contradict each other."""
+
+    wrong_rights: dict[int, UnusableError] = field(default_factory=dict)
     drafts: list[_Draft] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     repairs: list[str] = field(default_factory=list)
@@ -210,10 +220,11 @@ def parse_txt(file: str, content: bytes) -> ParcelFile:
             document.refuse(number, f"{len(line)} characters", "no such line is read")
             continue
         _read_line(document, number, line.strip().strip("\ufeff"))
+    _take_words_below(document)
     declared = _declared(document)
     parcels: list[Parcel] = []
     for ordinal, draft in enumerate(document.drafts, start=1):
-        draft.attributes.update(document.rights.get(ordinal, {}))
+        _take_rights(document, ordinal, draft)
         try:
             parcels.append(_parcel(document, draft, declared))
         except UnusableError as error:
@@ -294,8 +305,7 @@ def _read_line(document: _Document, number: int, written: str) -> None:
     if document.section == RIGHTS_SECTION:
         right = _RIGHT.fullmatch(written)
         if right:
-            kept = document.rights.setdefault(int(right[1]), {})
-            kept[right[2].strip()] = _unescaped(right[3])
+            _take_right(document, number, right)
             return
     line = written.translate(_HALF_WIDTH)
     if not line:
@@ -307,13 +317,46 @@ def _read_line(document: _Document, number: int, written: str) -> None:
     if line.endswith("@") or _is_header(line):
         _begin(document, number, line)
         return
-    if _take_corners(document, number, line) or _take_key(document, line):
+    if (
+        _is_beyond(document)
+        or _take_corners(document, number, line)
+        or _take_key(document, number, line)
+    ):
         return
     if _ELEVATION.fullmatch(line):
         document.pending["开采标高"] = line[:MAX_TEXT]
         return
     if not _HEADINGS.fullmatch(line):
         _not_understood(document, number, line)
+
+
+def _take_right(document: _Document, number: int, right: re.Match[str]) -> None:
+    """Keep a field of the section of rights."""
+    ordinal, key, value = int(right[1]), right[2].strip(), _unescaped(right[3])
+    kept = document.rights.setdefault(ordinal, {})
+    known = kept.setdefault(key, value)
+    if not same_meaning(key, known, value):
+        document.wrong_rights.setdefault(
+            ordinal, _contradiction(key, known, value, number)
+        )
+
+
+def _take_rights(document: _Document, ordinal: int, draft: _Draft) -> None:
+    """Give a parcel what the section of rights says of it."""
+    rights = document.rights.get(ordinal, {})
+    draft.wrong = draft.wrong or document.wrong_rights.get(ordinal)
+    for key in rights.keys() & draft.attributes.keys():
+        one, other = draft.attributes[key], rights[key]
+        if not same_meaning(key, one, other):
+            draft.wrong = _contradiction(key, one, other, draft.line)
+    draft.attributes.update(rights)
+
+
+def _contradiction(key: str, one: str, other: str, line: int) -> UnusableError:
+    """Name a key that one parcel has twice, with different values."""
+    return UnusableError(
+        f"{key} is {shown(one)} and {shown(other)}", RULE_CONTRADICTION, line
+    )
 
 
 def _is_header(line: str) -> bool:
@@ -363,12 +406,38 @@ def _begin(document: _Document, number: int, line: str) -> None:
         part[:MAX_TEXT] for part in (area, parcel, name)
     )
     draft.attributes.update(document.pending)
+    draft.wrong, document.wrong = document.wrong, None
     document.pending.clear()
     for place, part in enumerate(fields[at + 1 :]):
         if part:
             known = place < len(_FIELD_NAMES)
             key = _FIELD_NAMES[place] if known else f"字段{at + place + 2}"
             draft.attributes[key] = part[:MAX_TEXT]
+
+
+def _take_words_below(document: _Document) -> None:
+    """Give the words below the corners to the parcel above them."""
+    left, drafts = document.pending, document.drafts
+    if not drafts or not any(map(is_read, left)):
+        return
+    first, last = drafts[0], drafts[-1]
+    below = not any(map(is_read, first.attributes))
+    if any(draft.headed for draft in drafts) or (len(drafts) > 1 and not below):
+        document.repairs.append(
+            f"{document.file}: {len(left)} lines below the last corner are not read: "
+            f"{shown('; '.join(left))}"
+        )
+        return
+    if len(drafts) > 1:
+        for draft, following in pairwise(drafts):
+            draft.attributes, draft.wrong = following.attributes, following.wrong
+        last.attributes, last.wrong = dict(left), document.wrong
+        return
+    for key, value in left.items():
+        known = last.attributes.setdefault(key, value)
+        if not same_meaning(key, known, value):
+            last.wrong = _contradiction(key, known, value, last.line)
+    last.wrong = last.wrong or document.wrong
 
 
 def _take_corners(document: _Document, number: int, line: str) -> bool:
@@ -379,6 +448,7 @@ def _take_corners(document: _Document, number: int, line: str) -> bool:
         if not (drafts and drafts[-1].headed and not drafts[-1].corners):
             _open(document, number)
         document.drafts[-1].corners.extend(pieces)
+        _require_bearable(document.drafts[-1], number)
         return True
     corner = _corner(line, number)
     if corner is None:
@@ -386,12 +456,28 @@ def _take_corners(document: _Document, number: int, line: str) -> bool:
     if not document.drafts or (document.pending and not document.drafts[-1].headed):
         _open(document, number)
     document.drafts[-1].corners.append(corner)
+    _require_bearable(document.drafts[-1], number)
     return True
+
+
+def _is_beyond(document: _Document) -> bool:
+    """Say whether the last parcel has so many corners that no more are looked at."""
+    return bool(document.drafts) and document.drafts[-1].full
+
+
+def _require_bearable(draft: _Draft, number: int) -> None:
+    """Refuse a parcel of more corners than any has, before all are looked at."""
+    if len(draft.corners) > MAX_CORNERS and not draft.full:
+        draft.full = True
+        draft.wrong = draft.wrong or UnusableError(
+            f"more than {MAX_CORNERS} corners", RULE_CORNERS, number
+        )
 
 
 def _open(document: _Document, number: int) -> None:
     """Begin a parcel that no line of its own announces."""
-    draft = _Draft(line=number, attributes=dict(document.pending))
+    draft = _Draft(line=number, attributes=dict(document.pending), wrong=document.wrong)
+    document.wrong = None
     document.pending.clear()
     document.drafts.append(draft)
 
@@ -410,8 +496,8 @@ def _corner(line: str, number: int) -> _Corner | None:
     """Take a corner line apart; None if it is none."""
     if len(line) > MAX_CHARACTERS * 8:
         return None
-    plain = _MARK_SPACE.sub(r"\1", _XY.sub(" ", line))
-    parts = [part for part in _SEPARATORS.split(plain) if part]
+    spaced = _MARK_SPACE.sub(r"\1", _XY.sub(" ", line))
+    parts = [part for part in _SEPARATORS.split(spaced) if part]
     if len(parts) < 2:  # noqa: PLR2004 - two numbers
         return None
     sizes = [_size(part) for part in parts]
@@ -472,7 +558,7 @@ def _size(part: str) -> str:
     return sizes[0] if sizes else "number"
 
 
-def _take_key(document: _Document, line: str) -> bool:
+def _take_key(document: _Document, number: int, line: str) -> bool:
     """Keep a key and its value, if a line is that."""
     found = _KEY.fullmatch(line)
     if not found:
@@ -481,7 +567,9 @@ def _take_key(document: _Document, line: str) -> bool:
     if document.section in ("", "属性描述") and not document.drafts:
         document.head.setdefault(key, value)
     if document.section != "属性描述":
-        document.pending[key] = value
+        known = document.pending.setdefault(key, value)
+        if document.wrong is None and not same_meaning(key, known, value):
+            document.wrong = _contradiction(key, known, value, number)
     return True
 
 
@@ -556,7 +644,11 @@ def _parcel(document: _Document, draft: _Draft, declared: Declared) -> Parcel:
     doubt = _count_doubt(draft)
     attributes = dict(draft.attributes)
     if not draft.headed:
-        attributes = {**document.head, **attributes}
+        inherited = document.head
+        if any(names_licence(plain(key)) for key in attributes):
+            # what is said of another licence above is not said of this one
+            inherited = {k: v for k, v in inherited.items() if not is_read(k)}
+        attributes = {**inherited, **attributes}
     return Parcel(
         file=document.file,
         where=f"line {draft.line}",

@@ -167,7 +167,7 @@ def _parcel(licence: Licence, zone: Zone, decimals: int) -> Iterator[str]:
     corners = [_metres(licence, ring, zone) for ring in rings]
     count = sum(len(ring) for ring in corners)
     hectares = area_m2(licence.geometry) / _SQUARE_METRES_A_HECTARE
-    name = _plain(licence.mine or licence.licence_id)
+    name = _plain(licence.mine)
     number = _plain(licence.licence_id)
     yield f"{count},{hectares:.4f},{number},{name},面,,,,@"
     for label, ring in enumerate(corners, start=1):
