@@ -130,15 +130,11 @@ def export(  # noqa: PLR0913, PLR0917 - one for each option
     Example: rsmonitor alerts export configs/demo.toml --format gpx --out alerts.gpx
     """
     choice = _choice(county, tier, category, since)
-    from rsmonitor.errors import ContractError
-    from rsmonitor.wiring.alerts import chosen, require_form
+    _require_form(form, public=public)
+    from rsmonitor.wiring.alerts import chosen
     from rsmonitor.wiring.alerts import export as write
     from rsmonitor.wiring.reports import open_books
 
-    try:
-        require_form(form, public=public)
-    except ContractError as error:
-        raise typer.BadParameter(str(error)) from error
     books = chosen(open_books(config, district), choice)
     write(books, out, form=form, public=public)
     typer.echo(f"{len(books.alerts)} alerts: {out}")
@@ -159,5 +155,16 @@ def _choice(
             category=category,
             since=since.date() if since else None,
         )
+    except ContractError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _require_form(form: str, *, public: bool) -> None:
+    """Refuse a format before anything is opened."""
+    from rsmonitor.errors import ContractError
+    from rsmonitor.wiring.alerts import require_form
+
+    try:
+        require_form(form, public=public)
     except ContractError as error:
         raise typer.BadParameter(str(error)) from error

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rsmonitor.io.deliver.tables import Table
+    from rsmonitor.stages.rights_report import Quarter
 
 app = typer.Typer(
     help="Reports from the ledger: of a year, and of each mining right.\n\n"
@@ -87,20 +88,16 @@ def rights(
 
     Example: rsmonitor report rights configs/demo.toml --quarter 2020Q4
     """
-    from rsmonitor.errors import ContractError
     from rsmonitor.io.deliver.report_tables import (
         findings_table,
         rights_json,
         rights_table,
     )
-    from rsmonitor.stages.rights_report import CAVEAT, Quarter
+    from rsmonitor.stages.rights_report import CAVEAT
     from rsmonitor.wiring.reports import open_books, rights_report
 
     _check(out)
-    try:
-        asked = Quarter.parse(quarter)
-    except ContractError as error:
-        raise typer.BadParameter(str(error)) from error
+    asked = _quarter(quarter)
     report = rights_report(open_books(config, district), asked)
     say(report.notes)
     _deliver(
@@ -118,6 +115,17 @@ def rights(
         out=out,
     )
     return EXIT_DONE
+
+
+def _quarter(text: str) -> "Quarter":
+    """Read a quarter before anything is opened."""
+    from rsmonitor.errors import ContractError
+    from rsmonitor.stages.rights_report import Quarter
+
+    try:
+        return Quarter.parse(text)
+    except ContractError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _check(out: Path | None) -> None:

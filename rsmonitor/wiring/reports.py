@@ -23,6 +23,7 @@ from rsmonitor.stages.reporting import Yearly, cases_of, yearly
 from rsmonitor.stages.rights_report import Quarter, RightRow, rights
 from rsmonitor.stages.suppression import suppressed_sites
 from rsmonitor.wiring.licences import counties_of, register_of
+from rsmonitor.wiring.sites import followed_sites
 
 _REPORTED: Final = frozenset({LicenceKind.MINING, LicenceKind.RECOVERY})
 
@@ -217,6 +218,12 @@ def yearly_report(books: Books, year: int) -> Yearly:
         sites=[site for book in books.books for site in book.sites],
         standing={alert.alert_id for alert in books.alerts},
         events=books.events,
+        phases={
+            each.site.site_id: each.life.now.value
+            for book in books.books
+            for each in followed_sites(book.settings)
+            if each.observations
+        },
     )
     return yearly(
         year,
