@@ -8,6 +8,7 @@ import typer
 
 from rsmonitor import __version__
 from rsmonitor.cli import (
+    alerts,
     assess,
     audit,
     cache,
@@ -17,6 +18,8 @@ from rsmonitor.cli import (
     labels,
     legality,
     licences,
+    report,
+    reproduce,
     scheduled,
     sites,
     survey,
@@ -50,6 +53,9 @@ app.command("legality")(legality.legality)
 app.command("verify")(audit.verify)
 app.command("status")(cases.status)
 app.command("implant")(implant.implant)
+app.command("reproduce")(reproduce.reproduce)
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(report.app, name="report")
 app.add_typer(assess.app, name="assess")
 app.add_typer(cache.app, name="cache")
 app.add_typer(cases.app, name="cases")

@@ -54,8 +54,8 @@ def verify(
         for problem in found.problems:
             typer.echo(problem)
         typer.echo(
-            f"{found.events} events, head {found.head}; held against {found.heads} "
-            "published heads: "
+            f"{found.events} events, head {found.head}; published heads that it was "
+            f"held against: {found.heads}; "
             + ("台账不完整 NOT whole" if found.problems else "台账完整 whole")
         )
     for reason in found.unread:

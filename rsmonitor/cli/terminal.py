@@ -160,7 +160,10 @@ def list_files(folder: Path) -> None:
         Their folder, with its ``manifest.json``; whatever else lies there is not ours.
     """
     manifest = folder / "manifest.json"
-    for name in sorted([*json.loads(manifest.read_bytes())["files"], manifest.name]):
+    listed = [*json.loads(manifest.read_bytes())["files"], manifest.name]
+    if (folder / "head.json").exists():
+        listed.append("head.json")  # comes after the manifest, so is not in it
+    for name in sorted(listed):
         path = folder / name
         typer.echo(f"  {path}  ({path.stat().st_size / 1024:.0f} kB)")
 

@@ -165,7 +165,7 @@ def place(
     try:
         longitude, latitude = map(float, at.split(","))
     except ValueError as error:
-        raise typer.BadParameter(
+        raise typer.BadParameter(  # noqa: DOC501 - a message of the command line
             f"--at is longitude,latitude such as 115.03,24.91, got {at!r}"
         ) from error
     place_tip(open_desk(config), tip_id, longitude=longitude, latitude=latitude)

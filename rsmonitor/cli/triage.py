@@ -55,7 +55,8 @@ def import_(
     Example: rsmonitor triage import district.toml 核查结果.xlsx --who 李华 --apply
     """
     if dry_run and apply:
-        raise typer.BadParameter("--dry-run and --apply contradict each other")
+        message = "--dry-run and --apply contradict each other"
+        raise typer.BadParameter(message)  # noqa: DOC501 - of the command line
     from rsmonitor.records.disturbance import CAUSE_LABELS
     from rsmonitor.wiring.returns import (
         import_findings,

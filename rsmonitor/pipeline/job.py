@@ -1,6 +1,7 @@
 """What a run is asked, whom it may ask, and what it answers."""
 
 import threading
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -26,6 +27,7 @@ from rsmonitor.pipeline.relief import Relief
 from rsmonitor.records.district import District
 from rsmonitor.records.grid import Grid
 from rsmonitor.records.parameters import Parameters
+from rsmonitor.records.provenance import Origin
 from rsmonitor.records.rule import LawTable
 from rsmonitor.records.run import Partition, RunResult
 from rsmonitor.records.week import IsoWeek
@@ -164,6 +166,24 @@ class BlockDoors:
         return known
 
 
+def unrecorded(product_ids: Collection[str]) -> Origin:
+    """
+    Record nothing of what is read.
+
+    Parameters
+    ----------
+    product_ids : collection of str
+        `Product.product_id` of what is read.
+
+    Returns
+    -------
+    Origin
+        Empty.
+    """
+    del product_ids
+    return Origin()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
     """The outside, as the pipeline sees it."""
@@ -194,6 +214,9 @@ class Doors:
 
     diary: Diary | None = None
     """Where observations of sites are kept; None: sites are not followed."""
+
+    origin: Callable[[Collection[str]], Origin] = unrecorded
+    """Gives checksums of products, by id, and the software that reads them."""
 
     @property
     def source(self) -> SceneSource:

@@ -197,7 +197,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
             sites=sites,
             alerts=alerts,
             events=(
-                *_work_events(job, partition, detections, refused, now),
+                *_work_events(job, doors, partition, detections, refused, now),
                 *events_of(
                     before,
                     sites,
@@ -388,6 +388,7 @@ def _coverage(partition: Partition, detected: Detected) -> Coverage:
 
 def _work_events(
     job: Job,
+    doors: Doors,
     partition: Partition,
     detections: Sequence[Detected],
     refused: Sequence[Refused],
@@ -424,6 +425,10 @@ def _work_events(
             "unusable": [product.product_id for product in detected.unusable],
             "refused": [r.product_id for r in refused],
         }
+        read = (*(detected.plan.past if detected.plan.fits else ()), *detected.applied)
+        origin = doors.origin([product.product_id for product in read])
+        if origin.versions or origin.checksums:
+            body["origin"] = origin.body()
         events.append(EventDraft(kind=EventKind.APPLIED, at=now, who=WHO, body=body))
     return events
 

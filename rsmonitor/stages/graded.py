@@ -220,10 +220,8 @@ def _objects(
     NDArray[np.int32],
     NDArray[np.int32],
 ]:
-    """Find the pixels in outlines: object, tiers, place among those held, row, column.
-
-    What is as long as all graded pixels ends here, before records are made.
-    """
+    """Find the pixels in outlines: object, tiers, place among those held, row, column."""
+    # what is as long as all graded pixels ends here, before records are made
     line = grid.width + max(1, parameters.edge_pixels)
     keys = np.concatenate(
         [part.rows.astype(np.int64) * line + part.cols for part in parts]

@@ -29,6 +29,7 @@ from rsmonitor.pipeline import BlockDoors, Doors, Job
 from rsmonitor.records.rule import LawTable
 from rsmonitor.wiring.cases import heads_of
 from rsmonitor.wiring.licences import counties_of, register_of
+from rsmonitor.wiring.origin import recorder
 from rsmonitor.wiring.pictures import map_writer
 from rsmonitor.wiring.sources import open_source, unheard
 
@@ -160,6 +161,7 @@ def open_office(
                     views=views,
                     head=head,
                 ),
+                origin=recorder(settings),
                 executor=executor,
                 clock=clock or SystemClock(),
                 progress=progress,

@@ -187,7 +187,8 @@ def test_a_run_is_done_once_and_verified(
 
     verified = run("verify", config)
     assert verified.code == 0
-    assert re.fullmatch(r"\d+ events, head [0-9a-f]{64}\n", verified.stdout)
+    assert re.match(r"\d+ events, head [0-9a-f]{64}; ", verified.stdout)
+    assert verified.stdout.endswith("held against: 1; 台账完整 whole\n")
 
 
 def test_until_a_day_in_mid_week_it_does_the_week_before(

@@ -1,5 +1,6 @@
 """Alerts listed, told, exported and computed again, and reports: from real runs."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -476,6 +477,22 @@ def test_a_look_that_came_later_is_not_taken_for_one_that_was_read(
     write(whole, folder / "forest.nc")
     code, told = again(bureau)
     assert (code, told["differs"]) == (0, [])
+
+
+def test_an_alert_names_its_bytes_and_what_read_them(bureau: Bureau) -> None:
+    (alert,) = bureau.ledger.alerts("360728")
+    data = (bureau.folder / "forest.nc").read_bytes()
+    checksum = f"forest.nc sha256:{hashlib.sha256(data).hexdigest()}"
+    told = bureau.nursery.run("alerts", "show", bureau.settings, alert.alert_id)
+    assert checksum in told.stdout
+    assert "numba " in told.stdout
+    whole = landscape().cube()
+    whole.attrs["title"] = "the same numbers in other bytes"
+    write(whole, bureau.folder / "forest.nc")
+    code, told_again = again(bureau)
+    assert code == 0
+    assert [each["what"] for each in told_again["changed"]] == ["bytes of forest.nc"]
+    assert not told_again["not_recorded"]
 
 
 @pytest.mark.slow
