@@ -148,6 +148,17 @@ def list_(
     return EXIT_DONE
 
 
+def _degrees(text: str) -> tuple[float, float]:
+    """Read longitude and latitude, or complain as the command line does."""
+    try:
+        longitude, latitude = map(float, text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"--at is longitude,latitude such as 115.03,24.91, got {text!r}"
+        ) from error
+    return longitude, latitude
+
+
 @app.command()
 def place(
     config: Config,
@@ -162,12 +173,7 @@ def place(
     from rsmonitor.wiring.returns import open_desk
     from rsmonitor.wiring.tips import place_tip
 
-    try:
-        longitude, latitude = map(float, at.split(","))
-    except ValueError as error:
-        raise typer.BadParameter(  # noqa: DOC501 - a message of the command line
-            f"--at is longitude,latitude such as 115.03,24.91, got {at!r}"
-        ) from error
+    longitude, latitude = _degrees(at)
     place_tip(open_desk(config), tip_id, longitude=longitude, latitude=latitude)
     typer.echo(f"{tip_id}: placed; 'rsmonitor tips match' matches it")
     return EXIT_DONE

@@ -17,6 +17,12 @@ app = typer.Typer(
 )
 
 
+def _refuse_both(dry_run: bool, apply: bool) -> None:
+    """Complain as the command line does."""
+    if dry_run and apply:
+        raise typer.BadParameter("--dry-run and --apply contradict each other")
+
+
 @app.command("import")
 def import_(
     config: Annotated[Path, typer.Argument(help="Settings, a TOML file.")],
@@ -54,9 +60,7 @@ def import_(
 
     Example: rsmonitor triage import district.toml 核查结果.xlsx --who 李华 --apply
     """
-    if dry_run and apply:
-        message = "--dry-run and --apply contradict each other"
-        raise typer.BadParameter(message)  # noqa: DOC501 - of the command line
+    _refuse_both(dry_run, apply)
     from rsmonitor.records.disturbance import CAUSE_LABELS
     from rsmonitor.wiring.returns import (
         import_findings,

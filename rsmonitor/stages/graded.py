@@ -220,7 +220,7 @@ def _objects(
     NDArray[np.int32],
     NDArray[np.int32],
 ]:
-    """Find the pixels in outlines: object, tiers, place among those held, row, column."""
+    """Find the pixels in outlines: object, tiers, place among those held, row, col."""
     # what is as long as all graded pixels ends here, before records are made
     line = grid.width + max(1, parameters.edge_pixels)
     keys = np.concatenate(

@@ -178,7 +178,8 @@ def work(wanted: Mapping[str, str], order: bytes, task: bytes) -> Done[Any] | Fa
         return Failed(_portable(error))
     except (OSError, MemoryError) as error:
         # without what it came from, which may not be picklable
-        raise _portable(error) from None  # noqa: DOC501 - it is one of those
+        travelling = _portable(error)
+        raise travelling from None
     except Exception as error:  # noqa: BLE001 - the caller shall see it, once
         return Failed(_portable(error))
 
