@@ -19,7 +19,7 @@ help:
 	@echo "make demo      the main job on the real sample, offline; results in demo-out"
 	@echo "make test      all tests; options: make test PYTEST_ARGS='-k outline'"
 	@echo "make check     format, lint, types, imports, docstrings, architecture"
-	@echo "make bench     speed, as ratios against decoding and named peers"
+	@echo "make bench     speed, as ratios against decoding and named peers; 200 kills"
 	@echo "make fuzz      the laws again, with 10,000 examples each"
 	@echo "make accuracy  the detector against the reference of the real sample"
 	@echo "make clean     remove what make made"
@@ -43,6 +43,7 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.run
+	@RSMONITOR_TEST_KILLS=200 $(BIN)/python -m pytest -q tests/fault/test_killed_run.py
 
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(PYTEST_ARGS)

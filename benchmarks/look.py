@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from benchmarks.decoding import theirs
 from benchmarks.ground import BANDS, Recipe, days, history
-from benchmarks.harness import Measurement, compare, machine, peak_bytes, table
+from benchmarks.harness import Measurement, machine, measured, peak_bytes, table
 from benchmarks.tile import default_folder, make
 from rsmonitor.io.executors.inprocess import InProcessExecutor
 from rsmonitor.io.sources.folder import FolderArchive
@@ -38,7 +38,7 @@ from rsmonitor.io.stores.cache import SceneCache
 from rsmonitor.io.stores.scratch import FolderScratch
 from rsmonitor.io.stores.state import SlotStateStore
 from rsmonitor.pipeline import BlockDoors, Doors, Job
-from rsmonitor.pipeline.detection import GRID_BLOCK, SAMPLE_BLOCK, Detected, detect
+from rsmonitor.pipeline.detection import GRID_BLOCK, SAMPLE_BLOCK, detect
 from rsmonitor.pipeline.looks import sample_of
 from rsmonitor.records.acquisition import Product
 from rsmonitor.records.district import District
@@ -79,40 +79,25 @@ class Known:
         return self.products
 
 
-class NoStore:
-    """State that lies in memory: reading copies one block, writing forgets."""
+class Timed:
+    """The store of slots, and the CPU seconds that were spent in it."""
 
     def __init__(self, store: SlotStateStore) -> None:
         self._store = store
-        self._held: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
+        self.seconds = 0.0
 
-    def read(
-        self,
-        pointer: SlotPointer,
-        planes: slice | None = None,
-        *,
-        out: NDArray[Any] | None = None,
-    ) -> NDArray[Any]:
-        """Copy what was read once of a block of this shape."""
-        if out is None:
-            return self._store.read(pointer, planes)
-        key = (pointer.kind, out.shape)
-        if key not in self._held:
-            self._held[key] = self._store.read(pointer, planes, out=out).copy()
-        out[...] = self._held[key]
-        return out
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Give a method that counts."""
+        method = getattr(self._store, name)
 
-    def read_window(
-        self, pointer: SlotPointer, rows: slice, cols: slice
-    ) -> NDArray[Any]:
-        """Read a window from the disk: the chips."""
-        return self._store.read_window(pointer, rows, cols)
+        def timed(*given: Any, **named: Any) -> Any:  # noqa: ANN401
+            begun = time.process_time()
+            try:
+                return method(*given, **named)
+            finally:
+                self.seconds += time.process_time() - begun
 
-    def write(self, array: NDArray[Any], **place: Any) -> SlotPointer:  # noqa: ANN401
-        """Forget."""
-        place.pop("current")
-        assert array.size  # noqa: S101
-        return SlotPointer(**place, slot=1, sha256="0" * 64)
+        return timed
 
 
 @dataclass(slots=True)
@@ -126,12 +111,12 @@ class Bench:
     work: Path
     ledger: Known
 
-    def look(self, *, state: bool = True, workers: int = 1) -> Detected:
-        """Take the second look; what it writes is never committed."""
-        store = SlotStateStore(self.work / "state")
+    def look(self, *, workers: int = 1) -> float:
+        """Take the second look, never committed; give the CPU s spent on state."""
+        store = Timed(SlotStateStore(self.work / "state"))
         blocks = BlockDoors(
             source=self.source,
-            states=store if state else NoStore(store),
+            states=store,  # type: ignore[arg-type]
             scratch=FolderScratch(self.work / "scratch"),
         )
         doors = Doors(
@@ -148,7 +133,7 @@ class Bench:
         )
         if refused or len(detected.applied) != 1:
             raise RuntimeError(f"one look was to be taken: {refused}")
-        return detected
+        return store.seconds
 
 
 @contextmanager
@@ -345,18 +330,29 @@ def measure(bench: Bench, root: Path, pairs: int) -> list[Measurement]:
     """
     second = sorted(place for place in root.iterdir() if place.is_dir())[1]
     paths = sorted(second.glob("*.tif"))
+    bench.look()
+    theirs(paths)
+    whole, without, decoded = [], [], []
+    for _ in range(pairs):
+        begun = time.process_time()
+        state = bench.look()
+        whole.append(time.process_time() - begun)
+        without.append(whole[-1] - state)
+        begun = time.process_time()
+        theirs(paths)
+        decoded.append(time.process_time() - begun)
+    shape = f"{bench.grid.height} x {bench.grid.width}"
     return [
-        compare(
-            f"one look at {bench.grid.height} x {bench.grid.width}, {told} state",
-            lambda state=state: bench.look(state=state),
-            lambda: theirs(paths),
+        measured(
+            f"one look at {shape}, {told}",
+            ours,
+            decoded,
             against="GDAL, the same bands in strips",
             target=target,
-            pairs=pairs,
         )
-        for told, state, target in (
-            ("without durable", False, WITHOUT_STATE),
-            ("with durable", True, WITH_STATE),
+        for told, ours, target in (
+            ("what is spent on state taken off", without, WITHOUT_STATE),
+            ("with durable state", whole, WITH_STATE),
         )
     ]
 
@@ -398,7 +394,7 @@ def main() -> int:
                     os.environ.get("SORT", "tottime")
                 ).print_stats(60)
                 return 0
-            print(machine().line if hasattr(machine(), "line") else machine())
+            print(machine().sentence())
             print(table(measure(bench, root, given.pairs)))
             arguments = ["--size", str(given.size), "--folder", str(given.folder)]
             mib = weighed([*arguments, "--work", str(work)]) / 2**20

@@ -15,7 +15,7 @@ from cubes import cube
 from numpy.typing import NDArray
 
 from rsmonitor.errors import SourceError
-from rsmonitor.interfaces import ElevationModel, Ledger, SceneSource, StateStore
+from rsmonitor.interfaces import Clock, ElevationModel, Ledger, SceneSource, StateStore
 from rsmonitor.io.deliver.geojson import (
     alerts_collection,
     coverage_collection,
@@ -234,24 +234,28 @@ class Desk:
             block_size=self.block_size,
         )
 
-    def run(self, source: SceneSource, week: IsoWeek) -> Outcome:
-        """Do the job of one week, on the Monday after it."""
+    def doors(self, source: SceneSource, clock: Clock) -> Doors:
+        """Open what a run asks."""
         blocks = BlockDoors(
             source=source,
             states=self.states,
             scratch=MemoryScratch(),
             elevation=self.elevation,
         )
-        doors = Doors(
+        return Doors(
             blocks=blocks,
             ledger=self.ledger,
             register=self.register,
             sink=self.sink,
             executor=InProcessExecutor(self.workers, blocks),
-            clock=FixedClock(week.end + timedelta(hours=6)),
+            clock=clock,
             progress=self.progress,
         )
-        return run(self.job, doors, week=week)
+
+    def run(self, source: SceneSource, week: IsoWeek) -> Outcome:
+        """Do the job of one week, on the Monday after it."""
+        clock = FixedClock(week.end + timedelta(hours=6))
+        return run(self.job, self.doors(source, clock), week=week)
 
     def run_all(self, source: SceneSource, weeks: Iterable[IsoWeek]) -> list[Outcome]:
         """Do several weeks one after the other."""
