@@ -216,7 +216,7 @@ def main() -> int:
     parser.add_argument("--survey", type=float, required=True, help="CPU s a tile")
     parser.add_argument("--add", type=float, required=True, help="CPU s a tile")
     parser.add_argument("--fetch", type=float, default=911.0, help="MB a tile")
-    parser.add_argument("--state", type=float, default=42.0, help="bytes a pixel")
+    parser.add_argument("--state", type=float, default=50.0, help="bytes a pixel")
     given = parser.parse_args()
     cost = Cost(
         survey_s=given.survey,
