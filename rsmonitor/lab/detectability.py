@@ -41,6 +41,7 @@ from rsmonitor.pipeline.looks import day_number
 from rsmonitor.records.grid import Block
 from rsmonitor.records.parameters import OutlineParameters
 from rsmonitor.stages.clear import grow
+from rsmonitor.stages.precision import wilson
 from rsmonitor.wiring import open_source
 from rsmonitor.wiring.office import EVER
 
@@ -429,59 +430,6 @@ def scenarios(
             if name != bare
         ),
     )
-
-
-def wilson(found: int, n: int) -> tuple[float, float] | None:
-    r"""
-    Give the 95 % interval of a share.
-
-    Parameters
-    ----------
-    found : int
-        Successes, 0 to `n`.
-    n : int
-        Cases.
-
-    Returns
-    -------
-    tuple of float or None
-        Low and high; None without a case.
-
-    Raises
-    ------
-    ContractError
-        If there are more successes than cases, or fewer than none.
-
-    Notes
-    -----
-    With :math:`z = 1.96` and :math:`\hat p` the share [1]_:
-
-    .. math::
-
-       \frac{\hat p + z^2 / 2n \pm z \sqrt{\hat p (1 - \hat p) / n + z^2 / 4n^2}}
-            {1 + z^2 / n}
-
-    References
-    ----------
-    .. [1] Wilson, E. B. (1927), "Probable inference, the law of succession, and
-       statistical inference", J. Am. Stat. Assoc. 22, 209-212.
-       doi:10.1080/01621459.1927.10502953
-
-    Examples
-    --------
-    >>> [round(limit, 3) for limit in wilson(307, 343)]
-    [0.858, 0.923]
-    """
-    if not 0 <= found <= n:
-        raise ContractError(f"{found} of {n} is no share")
-    if n == 0:
-        return None
-    z2 = 1.959964**2
-    share = found / n
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    # the limits meet the share where it is 0 or 1, but for rounding
-    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 def study(

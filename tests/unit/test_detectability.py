@@ -16,9 +16,9 @@ from rsmonitor.lab.detectability import (
     scenarios,
     table,
     until,
-    wilson,
 )
 from rsmonitor.lab.spectra import MATERIALS
+from rsmonitor.stages.precision import wilson
 
 
 @given(st.integers(0, 200), st.integers(0, 200))

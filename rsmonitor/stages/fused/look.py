@@ -162,18 +162,8 @@ def _observe(
     rescue,
 ):
     """Go through the block row by row; count what was taken back."""
-    (
-        kinds,
-        sources,
-        fine,
-        coarse,
-        down_of,
-        along_of,
-        stored_dn,
-        dn_offset,
-        quantification,
-        table,
-    ) = stored
+    kinds, fine, coarse = stored[0], stored[2], stored[3]
+    stored_dn, dn_offset, quantification = stored[6], stored[7], stored[8]
     top, down, left, along = between
     n_index = kinds.size
     height, width = flags.shape
@@ -193,22 +183,7 @@ def _observe(
     taken = np.empty(width, dtype=np.bool_)
     rescued_pixels = 0
     for y in range(height):
-        row_of_values(
-            kinds,
-            sources,
-            fine,
-            coarse,
-            down_of,
-            along_of,
-            stored_dn,
-            dn_offset,
-            quantification,
-            table,
-            y,
-            bands,
-            scratch,
-            values,
-        )
+        row_of_values(stored, y, bands, scratch, values)
         # What was seen; and what is bright ground although SCL calls it cloud.
         for x in range(width):
             known[x] = (flags[y, x] & POSSIBLE) != 0

@@ -230,6 +230,25 @@ def operands(numbers: SceneNumbers, names: tuple[str, ...]) -> tuple[object, ...
 @njit(nogil=True, cache=True, error_model="numpy")
 def _values(stored, possible, rows, values):
     """Fill `values` row by row."""
+    kinds, fine, coarse = stored[0], stored[2], stored[3]
+    width = possible.shape[1]
+    bands = np.empty((fine.shape[0] + coarse.shape[0], width), dtype=np.float32)
+    row = np.empty((kinds.size, width), dtype=np.float32)
+    scratch = np.empty((2, max(1, coarse.shape[2])), dtype=np.float64)
+    for i in range(rows.size):
+        y = rows[i]
+        row_of_values(stored, y, bands, scratch, row)
+        for k in range(kinds.size):
+            for x in range(width):
+                known = possible[y, x]
+                for other in range(kinds.size):
+                    known = known and np.isfinite(row[other, x])
+                values[k, i, x] = row[k, x] if known else _NAN
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def row_of_values(stored, y, bands, scratch, row):
+    """Fill `row` (index, x) with the indices of one row; NaN or infinite where none."""
     (
         kinds,
         sources,
@@ -242,54 +261,6 @@ def _values(stored, possible, rows, values):
         quantification,
         table,
     ) = stored
-    width = possible.shape[1]
-    bands = np.empty((fine.shape[0] + coarse.shape[0], width), dtype=np.float32)
-    row = np.empty((kinds.size, width), dtype=np.float32)
-    scratch = np.empty((2, max(1, coarse.shape[2])), dtype=np.float64)
-    for i in range(rows.size):
-        y = rows[i]
-        row_of_values(
-            kinds,
-            sources,
-            fine,
-            coarse,
-            down,
-            along,
-            stored_dn,
-            offset,
-            quantification,
-            table,
-            y,
-            bands,
-            scratch,
-            row,
-        )
-        for k in range(kinds.size):
-            for x in range(width):
-                known = possible[y, x]
-                for other in range(kinds.size):
-                    known = known and np.isfinite(row[other, x])
-                values[k, i, x] = row[k, x] if known else _NAN
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def row_of_values(
-    kinds,
-    sources,
-    fine,
-    coarse,
-    down,
-    along,
-    stored_dn,
-    offset,
-    quantification,
-    table,
-    y,
-    bands,
-    scratch,
-    row,
-):
-    """Fill `row` (index, x) with the indices of one row; NaN or infinite where none."""
     n_fine = fine.shape[0]
     width = row.shape[1]
     # convert each band that is asked for once
