@@ -5,10 +5,13 @@ import xarray as xr
 
 from rsmonitor.errors import ContractError
 from rsmonitor.io.deliver.rasters import COUNT_FILL
+from rsmonitor.records.grid import Block
 from rsmonitor.records.run import RunResult
 
 
-def coverage_raster(result: RunResult, grid_id: str) -> xr.Dataset:
+def coverage_raster(
+    result: RunResult, grid_id: str, window: Block | None = None
+) -> xr.Dataset:
     """
     Say of every pixel of a grid when it was last seen.
 
@@ -18,6 +21,8 @@ def coverage_raster(result: RunResult, grid_id: str) -> xr.Dataset:
         What the run says.
     grid_id : str
         Which of its grids.
+    window : Block, optional
+        What of it; all by default.
 
     Returns
     -------
@@ -30,7 +35,10 @@ def coverage_raster(result: RunResult, grid_id: str) -> xr.Dataset:
     ContractError
         If a look is dated after the week, which a run cannot have seen.
     """
-    last_clear = result.last_clear[grid_id].to_numpy()
+    seen_last = result.last_clear[grid_id]
+    if window is not None:
+        seen_last = seen_last.isel(y=window.rows, x=window.cols)
+    last_clear = seen_last.to_numpy()
     day = last_clear.astype("datetime64[D]")
     seen_ever = ~np.isnat(day)
     sunday = np.datetime64(result.partition.week.last_day)

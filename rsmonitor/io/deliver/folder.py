@@ -1,5 +1,6 @@
 """Deliveries as folders: all files of a run appear together, or none does."""
 
+import functools
 import hashlib
 import json
 import re
@@ -382,7 +383,7 @@ def write_run(
         )
         write_coverage_raster(
             folder / raster_name("coverage", grid, result.grids),
-            coverage_raster(result, grid.grid_id),
+            functools.partial(coverage_raster, result, grid.grid_id),
             grid,
             attributes=attributes,
         )

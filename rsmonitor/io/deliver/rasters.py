@@ -5,7 +5,7 @@ same library versions (HDF5 and netCDF-C note theirs in the file).
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rsmonitor.errors import ContractError, OutputError
 from rsmonitor.io.foundation.files import write_atomic
-from rsmonitor.records.grid import Grid
+from rsmonitor.records.grid import Block, Grid
 from rsmonitor.records.rasters import EVIDENCE_PRODUCT, RasterSpec, check
 
 DAY_FILL: Final = np.int32(np.iinfo(np.int32).min)
@@ -54,6 +54,14 @@ COVERAGE_PRODUCT: Final = (
     ),
 )
 """The variables of ``coverage.nc``."""
+
+
+WINDOW: Final = 1024
+"""Rows and columns that are written at once, a multiple of what is compressed together:
+a large grid is never in memory as a whole."""
+
+Windows = Callable[[Block], xr.Dataset]
+"""Gives the variables of a window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -93,10 +101,9 @@ def write_evidence(
     OutputError
         If the file cannot be written; an older one is then as it was.
     """
-    check(dataset, EVIDENCE_PRODUCT)
     _write(
         path,
-        dataset,
+        _windows_of(dataset, EVIDENCE_PRODUCT, grid),
         EVIDENCE_PRODUCT,
         grid,
         {"title": "evidence", **(attributes or {})},
@@ -105,7 +112,7 @@ def write_evidence(
 
 def write_coverage_raster(
     path: Path,
-    dataset: xr.Dataset,
+    dataset: xr.Dataset | Windows,
     grid: Grid,
     *,
     attributes: Mapping[str, str] | None = None,
@@ -117,8 +124,9 @@ def write_coverage_raster(
     ----------
     path : Path
         The file, replaced if it is there.
-    dataset : xarray.Dataset
-        `COVERAGE_PRODUCT`, as `rsmonitor.io.deliver.coverage.coverage_raster` gives.
+    dataset : xarray.Dataset or callable
+        `COVERAGE_PRODUCT`, as `rsmonitor.io.deliver.coverage.coverage_raster` gives; or
+        what gives it for a window.
     grid : Grid
         Where the pixels are; coordinates of `dataset` are not used.
     attributes : Mapping, optional
@@ -131,10 +139,11 @@ def write_coverage_raster(
     OutputError
         If the file cannot be written; an older one is then as it was.
     """
-    check(dataset, COVERAGE_PRODUCT)
     _write(
         path,
-        dataset,
+        _windows_of(dataset, COVERAGE_PRODUCT, grid)
+        if isinstance(dataset, xr.Dataset)
+        else dataset,
         COVERAGE_PRODUCT,
         grid,
         {"title": "coverage", **(attributes or {})},
@@ -162,21 +171,28 @@ def raster_name(stem: str, grid: Grid, grids: tuple[Grid, ...]) -> str:
     return f"{stem}.nc" if len(grids) == 1 else f"{stem}-{grid.grid_id}.nc"
 
 
-def _write(
-    path: Path,
-    dataset: xr.Dataset,
-    specs: tuple[RasterSpec, ...],
-    grid: Grid,
-    attributes: Mapping[str, str],
-) -> None:
-    """Write the variables of some specs with the grid's georeference."""
+def _windows_of(
+    dataset: xr.Dataset, specs: tuple[RasterSpec, ...], grid: Grid
+) -> Windows:
+    """Give windows of a dataset of the grid's shape."""
+    check(dataset, specs)
     for spec in specs:
         if dataset[spec.name].shape != grid.shape:
             raise ContractError(
                 f"{spec.name} must have the shape {grid.shape} of grid "
                 f"{grid.grid_id}, got {dataset[spec.name].shape}"
             )
-    stored = {spec.name: _stored(dataset[spec.name].to_numpy(), spec) for spec in specs}
+    return lambda window: dataset.isel(y=window.rows, x=window.cols)
+
+
+def _write(
+    path: Path,
+    windows: Windows,
+    specs: tuple[RasterSpec, ...],
+    grid: Grid,
+    attributes: Mapping[str, str],
+) -> None:
+    """Write the variables of some specs with the grid's georeference."""
     try:
         # beside the target, so that it fails or fits where the target will be
         with tempfile.TemporaryDirectory(
@@ -188,8 +204,13 @@ def _write(
                     {"Conventions": "CF-1.8", **dict(sorted(attributes.items()))}
                 )
                 _georeference(file, grid)
-                for name, variable in stored.items():
-                    _add(file, name, variable, grid)
+                for block in grid.blocks(WINDOW):
+                    part = check(windows(block), specs)
+                    for spec in specs:
+                        encoded = _stored(part[spec.name].to_numpy(), spec)
+                        if spec.name not in file.variables:
+                            _add(file, spec.name, encoded, grid)
+                        file[spec.name][block.rows, block.cols] = encoded.values
             data = draft.read_bytes()
     except (OSError, RuntimeError) as error:  # netCDF-C raises either
         raise OutputError(
@@ -257,7 +278,7 @@ def _georeference(file: netCDF4.Dataset, grid: Grid) -> None:
 
 
 def _add(file: netCDF4.Dataset, name: str, variable: _Stored, grid: Grid) -> None:
-    """Write one variable, compressed."""
+    """Make one variable, compressed."""
     stored = file.createVariable(
         name,
         variable.values.dtype,
@@ -270,4 +291,3 @@ def _add(file: netCDF4.Dataset, name: str, variable: _Stored, grid: Grid) -> Non
     )
     stored.set_auto_maskandscale(False)
     stored.setncatts({**variable.attributes, "grid_mapping": "spatial_ref"})
-    stored[:] = variable.values

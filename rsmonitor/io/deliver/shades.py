@@ -1,6 +1,6 @@
 """Images of a map from arrays: pale ground, evidence in colours. Needs numpy alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +11,9 @@ from rsmonitor.records.rasters import Tier
 
 MOST_PIXELS: Final = 540
 """A side of an image is thinned to this, which is what a panel has."""
+
+BAND_ROWS: Final = 1024
+"""Rows of a large grid that are looked at together."""
 
 YEARS_A_TIER: Final = 10_000
 """Packs tier and year in one number, so that the highest tier wins."""
@@ -109,9 +112,29 @@ def years_of(evidence: xr.Dataset) -> list[int]:
     list of int
         Oldest first, at most the newest `MOST_YEARS`.
     """
-    year = _year(evidence["first_seen"].to_numpy())
-    seen = year[evidence["tier"].to_numpy() > Tier.NONE]
-    return [int(y) for y in np.unique(seen[seen > 0])][-MOST_YEARS:]
+    found: set[int] = set()
+    for _, part in _bands(evidence):
+        year = _year(part["first_seen"].to_numpy())
+        seen = year[part["tier"].to_numpy() > Tier.NONE]
+        found |= {int(y) for y in np.unique(seen[seen > 0])}
+    return sorted(found)[-MOST_YEARS:]
+
+
+def monitored_everywhere(evidence: xr.Dataset) -> bool:
+    """
+    Say whether every pixel is monitored.
+
+    Parameters
+    ----------
+    evidence : xarray.Dataset
+        `rsmonitor.records.rasters.EVIDENCE_PRODUCT`.
+
+    Returns
+    -------
+    bool
+        False if one is not.
+    """
+    return all(bool(part["monitored"].to_numpy().all()) for _, part in _bands(evidence))
 
 
 def colours_of(years: Sequence[int]) -> list[NDArray[np.float64]]:
@@ -173,19 +196,18 @@ def dyed(ground: NDArray[np.uint8], evidence: xr.Dataset) -> NDArray[np.uint8]:
     ndarray of uint8, shape (y, x, 3)
         Hatched where nothing is monitored.
     """
-    rows, cols = (_starts(n) for n in evidence["tier"].shape)
-
-    def strongest(values: NDArray[Any]) -> NDArray[Any]:
-        down = np.maximum.reduceat(values, rows, axis=0)
-        return np.asarray(np.maximum.reduceat(down, cols, axis=1))
-
-    # a thinned pixel shows the most evidence in it, or small openings would vanish
-    key = strongest(
-        evidence["tier"].to_numpy().astype(np.int64) * YEARS_A_TIER
-        + _year(evidence["first_seen"].to_numpy())
-    )
+    _, cols = (_starts(n) for n in evidence["tier"].shape)
+    keys, seen = [], []
+    for rows, part in _bands(evidence):
+        # a thinned pixel shows the most evidence in it, or small openings would vanish
+        key = part["tier"].to_numpy().astype(np.int64) * YEARS_A_TIER + _year(
+            part["first_seen"].to_numpy()
+        )
+        keys.append(_strongest(key, rows, cols))
+        seen.append(_strongest(part["monitored"].to_numpy(), rows, cols))
+    key, monitored = np.concatenate(keys), np.concatenate(seen)
     tier, year = np.divmod(key, YEARS_A_TIER)
-    blind = ~strongest(evidence["monitored"].to_numpy())
+    blind = ~monitored
     image = ground.astype(np.float64)
     image[blind] = hatched(blind.shape)[blind]
     years = years_of(evidence)
@@ -196,6 +218,31 @@ def dyed(ground: NDArray[np.uint8], evidence: xr.Dataset) -> NDArray[np.uint8]:
             here = span & (tier == level)
             image[here] = blended(image[here], colour, level)
     return image.round().astype(np.uint8)
+
+
+def _bands(evidence: xr.Dataset) -> Iterator[tuple[NDArray[np.intp], xr.Dataset]]:
+    """Cut a grid into bands of whole runs of rows, so that none is large.
+
+    With each band come the rows at which its runs begin.
+    """
+    height = evidence["tier"].shape[0]
+    starts = _starts(height)
+    runs = max(1, BAND_ROWS * starts.size // height)
+    for first in range(0, starts.size, runs):
+        begin = starts[first]
+        end = starts[first + runs] if first + runs < starts.size else height
+        yield (
+            starts[first : first + runs] - begin,
+            evidence.isel(y=slice(int(begin), int(end))),
+        )
+
+
+def _strongest(
+    values: NDArray[Any], rows: NDArray[np.intp], cols: NDArray[np.intp]
+) -> NDArray[Any]:
+    """Give the largest value of each run of rows and columns."""
+    down = np.maximum.reduceat(values, rows, axis=0)
+    return np.asarray(np.maximum.reduceat(down, cols, axis=1))
 
 
 def _starts(length: int) -> NDArray[np.intp]:

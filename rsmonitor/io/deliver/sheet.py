@@ -46,6 +46,7 @@ from rsmonitor.io.deliver.shades import (
     colours_of,
     dyed,
     hatched,
+    monitored_everywhere,
     pale,
     thinned,
     years_of,
@@ -336,7 +337,7 @@ class Sheet:
                 cell = Rectangle((x - 13, y), 26, height)
                 cell.set(facecolor=tuple(shade), linewidth=0)
                 legend.add_patch(cell)
-        if not evidence["monitored"].to_numpy().all():
+        if not monitored_everywhere(evidence):
             extent = (150, 166, top + 10, top)
             legend.imshow(hatched((10, 16)), extent=extent, aspect="auto")
             # imshow has moved the limits
