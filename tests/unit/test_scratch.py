@@ -134,3 +134,22 @@ def test_threads_may_put_at_once(tmp_path: Path) -> None:
         thread.join()
     for i in range(12):
         require_same(scratch.get((f"P{i}", BLOCK)), some_look(i))
+
+
+def test_the_disk_that_it_takes_is_bounded(tmp_path: Path) -> None:
+    one = some_look(1)
+    scratch = FolderScratch(
+        tmp_path, 0, disk_bytes=2 * one[0].nbytes, free_bytes=2 * one[0].nbytes
+    )
+    for name in "ABC":
+        scratch.put((name, BLOCK), one)
+    assert [scratch.get((name, BLOCK)) is None for name in "ABC"] == [
+        False,
+        False,
+        True,
+    ]
+    scratch.clear()
+    # a file is a little larger than what it holds, so that one of two is too much
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+    scratch.put(("C", BLOCK), one)
+    require_same(scratch.get(("C", BLOCK)), one)

@@ -28,6 +28,12 @@ from rsmonitor.stages.clear import ClearCounts
 MEMORY_BYTES: Final = 24 * 2**20
 """What waits in memory, of one process."""
 
+DISK_BYTES: Final = 4 * 2**30
+"""What one process puts on disk between two passes; what is beyond is read twice."""
+
+FREE_BYTES: Final = 2**30
+"""Files that are kept to be used again take no more than this."""
+
 _HEADER: Final = 4096
 _FREE: Final = "free"
 _Place = tuple[str, Block]
@@ -124,11 +130,25 @@ class FolderScratch:
         Folder of the files; made when it is needed.
     most_bytes : int, optional
         What is kept in memory.
+    disk_bytes : int, optional
+        What is put on disk beyond that.
+    free_bytes : int, optional
+        What the files may take that wait to be used again.
     """
 
-    def __init__(self, root: Path, most_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(
+        self,
+        root: Path,
+        most_bytes: int = MEMORY_BYTES,
+        *,
+        disk_bytes: int = DISK_BYTES,
+        free_bytes: int = FREE_BYTES,
+    ) -> None:
         self._root = root
         self._memory = MemoryScratch(most_bytes)
+        self._disk_bytes, self._free_bytes = disk_bytes, free_bytes
+        self._on_disk = 0
+        self._guard = threading.Lock()
 
     def get(self, place: _Place) -> _Kept | None:
         """
@@ -166,6 +186,10 @@ class FolderScratch:
         """
         if self._memory.took(place, kept):
             return
+        with self._guard:
+            if self._on_disk + kept[0].nbytes > self._disk_bytes:
+                return
+            self._on_disk += kept[0].nbytes
         target = self._path(place)
         draft = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}")
         try:
@@ -181,14 +205,21 @@ class FolderScratch:
                 draft.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget everything; files stay, to be overwritten."""
+        """Forget everything; some files stay, to be overwritten."""
         self._memory.clear()
+        with self._guard:
+            self._on_disk = 0
         free = self._root / _FREE
         with contextlib.suppress(OSError):
             files = [path for path in self._root.iterdir() if path.is_file()]
             free.mkdir(exist_ok=True)
             for path in files:
                 path.replace(free / path.name)
+            size = 0
+            for path in sorted(free.iterdir()):
+                size += path.stat().st_size
+                if size > self._free_bytes:
+                    path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Forget everything and give the disk back."""
