@@ -336,7 +336,7 @@ def _restoration(licence: Licence, standing: Standing, act: Act) -> Finding | No
     during = standing is Standing.THROUGHOUT
     if during and act.cause in LEACHING:
         return Finding(Category.MINING_UNDER_RESTORATION, "ponds_in_restoration")
-    late = _overdue(licence.deadline or licence.valid_to, act)
+    late = _overdue(licence, licence.deadline or licence.valid_to, act)
     if late and (during or standing is Standing.LATER):
         return Finding(Category.RESTORATION_OVERDUE, "overdue")
     if during and act.cause is Cause.REMEDIATION:
@@ -360,19 +360,19 @@ def _closed(licence: Licence, standing: Standing, act: Act) -> Finding | None:
             return Finding(Category.RESTARTED, "restarted")
         return None
     if standing is Standing.LATER:
-        if _overdue(licence.deadline, act):
+        if _overdue(licence, licence.deadline, act):
             return Finding(Category.CLOSED_NOT_CLEARED, "overdue")
         return None
     return _OPEN.get(standing) if act.cause in EXTRACTION else None
 
 
-def _overdue(deadline: date | None, act: Act) -> bool:
-    """Say whether it still looked disturbed after a day."""
-    return (
-        deadline is not None
-        and act.disturbed_on is not None
-        and act.disturbed_on > deadline
-    )
+def _overdue(licence: Licence, deadline: date | None, act: Act) -> bool:
+    """Say whether it still looked disturbed after a day, of an order that had begun."""
+    if deadline is None or act.disturbed_on is None:
+        return False
+    # what begins in the future is not overdue, whatever a register says of its deadline
+    begun = licence.valid_from is None or act.disturbed_on >= licence.valid_from
+    return begun and act.disturbed_on > deadline
 
 
 def _off_list(

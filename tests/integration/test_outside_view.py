@@ -62,11 +62,11 @@ def test_a_licence_that_cannot_be_read_makes_nothing_certainly_unlicensed(
     ]
     parameters = Desk.new().job.parameters.licensing
     before = judge_all(sites, register, parameters)
-    whole["features"][0]["properties"]["valid_from"] = "2017/01/01"
+    whole["features"][0]["properties"]["valid_from"] = "01/02/2017"
     path.write_text(json.dumps(whole))
     broken = FileRegister([path], read=read_licences).snapshot()
     assert len(broken.refused) == 1
-    assert "2017/01/01" in broken.refused[0]
+    assert "01/02/2017" in broken.refused[0]
     after = judge_all(sites, broken, parameters)
     unlicensed = {"no_right", "beyond_boundary"}
     found = [v for v in after.values() if v.category.value in unlicensed]

@@ -349,6 +349,19 @@ def test_restoration_is_overdue_from_the_day_after_its_deadline(
     assert verdict.category is category
 
 
+@pytest.mark.parametrize("kind", [LicenceKind.RESTORATION, LicenceKind.CLOSED])
+def test_an_order_that_has_not_begun_is_not_overdue(kind: LicenceKind) -> None:
+    later = right(
+        AROUND,
+        kind,
+        valid_from=date(2030, 1, 1),
+        valid_to=date(2031, 1, 1),
+        deadline=date(2000, 1, 1),
+    )
+    verdict = judged(dug(last_seen=date(2022, 1, 1)), later)
+    assert verdict.category is Category.NO_RIGHT
+
+
 @pytest.mark.parametrize(
     ("closed_on", "cause", "category"),
     [
