@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
+from pyproj.enums import TransformDirection
 from shapely import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
@@ -163,6 +164,40 @@ def to_lonlat(geometry: _G, crs: str) -> _G:
 
     def convert(points: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.column_stack(_lonlat(points[:, 0], points[:, 1], crs))
+
+    return shapely.transform(geometry, convert)
+
+
+def from_lonlat(geometry: _G, crs: str) -> _G:
+    """
+    Convert a geometry from WGS84 longitude and latitude: the reverse of `to_lonlat`.
+
+    Parameters
+    ----------
+    geometry : shapely geometry
+        CRS84.
+    crs : str
+        Any text that PROJ reads, such as ``EPSG:32650`` or WKT.
+
+    Returns
+    -------
+    shapely geometry
+        Same type, with x before y, whatever axis order the CRS declares.
+
+    Raises
+    ------
+    ContractError
+        If the CRS is unknown, or a vertex cannot be placed in it.
+    """
+
+    def convert(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        placed = _transformer(crs).transform(
+            points[:, 0], points[:, 1], direction=TransformDirection.INVERSE
+        )
+        x, y = (np.asarray(side, dtype=np.float64) for side in placed)
+        if not (np.isfinite(x).all() and np.isfinite(y).all()):
+            raise ContractError(f"a vertex cannot be placed in {crs[:60]}")
+        return np.column_stack([x, y])
 
     return shapely.transform(geometry, convert)
 
