@@ -291,7 +291,7 @@ class BasemapSettings:
 class DeliverSettings:
     """What goes out each week; changes no result."""
 
-    folder: str = "packages"
+    out: str = "packages"
     """Folder of the packages, relative to the settings file."""
 
     pages: int = 10
@@ -352,6 +352,12 @@ class DeliverSettings:
             )
 
 
+_MAIL_ADDRESS: Final = re.compile(
+    r"[^@\s<>\",;:()\[\]\x00-\x1f]{1,64}@[A-Za-z0-9.-]{1,255}"
+)
+"""One address: no name beside it, no list, no line break."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientSettings:
     """Who gets the packages of an area by mail."""
@@ -366,7 +372,7 @@ class RecipientSettings:
         if not self.addresses:
             raise ContractError(f"mail.recipients: area {self.area} has no address")
         for address in self.addresses:
-            if not re.fullmatch(r"[^@\s<>\",;:]{1,64}@[A-Za-z0-9.-]{1,255}", address):
+            if not _MAIL_ADDRESS.fullmatch(address):
                 raise ContractError(f"mail.recipients: {address!r} is no mail address")
 
 
@@ -384,7 +390,7 @@ class MailSettings:
     """``tls`` from the first byte, or ``starttls``; there is no third."""
 
     sender: str = ""
-    """Address that the mails come from."""
+    """Address that the mails come from; empty: ``rsmonitor@`` and the server's name."""
 
     user: str = ""
     """Name to log in with; empty: no login. The password is read from the environment
@@ -410,12 +416,17 @@ class MailSettings:
             )
         if not 0 < self.port <= _LAST_PORT:
             raise ContractError(f"mail.port must be 1 to 65535, got {self.port}")
-        if self.host is not None and not self.sender:
-            raise ContractError("mail.sender is missing: who the mails come from")
         if self.largest_mb < 1:
             raise ContractError(
                 f"mail.largest_mb must be at least 1, got {self.largest_mb}"
             )
+        if self.sender and not _MAIL_ADDRESS.fullmatch(self.sender):
+            raise ContractError(f"mail.sender {self.sender!r} is no mail address")
+
+    @property
+    def comes_from(self) -> str:
+        """The address that mails come from."""
+        return self.sender or f"rsmonitor@{self.host}"
 
 
 _SCHEDULER: Final = re.compile(

@@ -138,10 +138,11 @@ def by_attention(
     Notes
     -----
     First what is not settled, then what is confirmed, then what is not quiet (dormant,
-    cleared, greening: it is followed, and nothing is going on there); then by category, in the order of
-    `rsmonitor.records.verdict.Category`; then by the probability of mining in three
-    classes (under a third, to two thirds, above); then what lies in a restriction
-    layer; then what began again; then by what grew in the last 90 days; then by area.
+    cleared, greening: it is followed, and nothing is going on there); then by category,
+    in the order of `rsmonitor.records.verdict.Category`; then by the probability of
+    mining in three classes (under a third, to two thirds, above); then what lies in a
+    restriction layer; then what began again; then by what grew in the last 90 days;
+    then by area.
     """
     attended = [
         Attended(
@@ -278,7 +279,7 @@ def inner_point(geometry: Polygon | MultiPolygon) -> Point:
         return shapely.transform(part, lambda xy: xy * [shrink, 1.0])
 
     best: tuple[float, Point, Polygon] | None = None
-    for part in parts or [geometry.convex_hull]:
+    for part in parts or [Polygon(shapely.box(*geometry.bounds))]:
         flat = squeezed(part)
         tolerance = max(math.sqrt(abs(flat.area)) / 200, 1e-9)
         line = shapely.maximum_inscribed_circle(flat, tolerance=tolerance)

@@ -115,6 +115,24 @@ ELSEWHERE = {
     "cases.due_days": "15",
     "cases.province_check_mu": "5.0",
     "cases.signing_key": '"head.pem"',
+    "deliver.out": '"out-there"',
+    "deliver.pages": "3",
+    "deliver.language": '"en"',
+    "deliver.names": '["3607=赣州市"]',
+    "deliver.levels": '["county"]',
+    "deliver.visit_start": "[115.0, 24.8]",
+    "deliver.map_links": "true",
+    "deliver.keep_weeks": "2",
+    "deliver.basemaps": '[{title = "高分二号", source = "gf2.tif", on = "2026-09"}]',
+    "mail.host": '"mail.example.org"',
+    "mail.port": "587",
+    "mail.security": '"starttls"',
+    "mail.sender": '"watch@example.org"',
+    "mail.user": '"watch"',
+    "mail.password_file": '"mail-password"',
+    "mail.ca": '"ca.pem"',
+    "mail.largest_mb": "5",
+    "mail.recipients": '[{area = "360728", addresses = ["li@example.org"]}]',
     "run.work": '"elsewhere"',
     "run.out": '"elsewhere-out"',
     "run.block_size": "64",
@@ -185,9 +203,47 @@ def test_every_key_reaches_its_field(write: Write) -> None:
     for key, text in given_values.items():
         table, name = key.split(".")
         expected = tomllib.loads(f"v = {text}")["v"]
+        found = getattr(getattr(settings, table), name)
         if isinstance(expected, list):
             expected = tuple(expected)
-        assert getattr(getattr(settings, table), name) == expected, key
+        if expected and isinstance(expected, tuple) and isinstance(expected[0], dict):
+            found = tuple(_said(each, expected[0]) for each in found)
+        assert found == expected, key
+
+
+def _said(record: object, table: dict[str, Any]) -> dict[str, Any]:
+    """Give what a record says of the keys of a table."""
+    values = {key: getattr(record, key) for key in table}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("deliver.language", '"de"', "zh or en"),
+        ("deliver.levels", '["town"]', "county, prefecture and province"),
+        ("deliver.names", '["360728=定南县"]', "two or four digits"),
+        ("deliver.visit_start", "[115.0]", "longitude and latitude"),
+        ("deliver.visit_start", "[24.8, 115.0]", "longitude and latitude"),
+        ("deliver.pages", "-1", "negative"),
+        ("deliver.basemaps", '[{title = "", source = "x.tif"}]', "title"),
+        ("deliver.basemaps", '[{title = "a", source = "b", colour = "c"}]', "unknown"),
+        ("mail.security", '"none"', "tls or starttls"),
+        ("mail.port", "0", "1 to 65535"),
+        ("mail.sender", '"nobody"', "mail address"),
+        ("mail.recipients", '[{area = "1", addresses = ["a b@c"]}]', "mail address"),
+        (
+            "mail.recipients",
+            '[{area = "1", addresses = ["a@b.c\\nBcc: x@y.z"]}]',
+            "mail address",
+        ),
+        ("mail.recipients", '[{area = "1", addresses = []}]', "no address"),
+    ],
+)
+def test_what_cannot_be_delivered_is_refused(
+    write: Write, key: str, value: str, rule: str
+) -> None:
+    assert rule in refusal(write({key: value}))
 
 
 @pytest.mark.parametrize("name", ["default.toml", "demo.toml"])
