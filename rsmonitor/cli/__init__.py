@@ -13,6 +13,7 @@ from rsmonitor.cli import (
     audit,
     cache,
     cases,
+    deliver,
     detect,
     implant,
     labels,
@@ -49,6 +50,7 @@ app.command("check")(survey.check)
 app.command("find")(survey.find)
 app.command("explain")(survey.explain)
 app.command("detect")(detect.detect)
+app.command("deliver")(deliver.deliver)
 app.command("legality")(legality.legality)
 app.command("verify")(audit.verify)
 app.command("status")(cases.status)

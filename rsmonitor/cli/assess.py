@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rsmonitor.cli import assess_map
 from rsmonitor.cli.terminal import Watcher
 from rsmonitor.errors import EXIT_DONE, EXIT_PARTIAL
 
@@ -20,6 +21,9 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+app.add_typer(assess_map.app, name="map")
 
 
 @app.callback()

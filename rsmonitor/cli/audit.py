@@ -41,7 +41,7 @@ def verify(
     Example: rsmonitor verify configs/demo.toml --head kept/2026-W47/head.json
     """
     from rsmonitor.config import read_districts
-    from rsmonitor.wiring.cases import verify_ledger
+    from rsmonitor.wiring.verification import verify_ledger
 
     found = verify_ledger(
         read_districts(config),  # all districts share one ledger

@@ -97,14 +97,7 @@ def before_and_after(
     """
     until = parameters.history.until
     reader = _Reader(source, grid, parameters)
-    latest = reader.newest([p for p in products if day_of(p) > until])
-    if not latest:
-        latest = reader.newest(list(products))
-    if not latest:
-        raise NoClearObservationError(
-            f"no look shows {SEEN_SHARE:.0%} of grid {grid.grid_id}, so there is no "
-            "image to draw"
-        )
+    latest = _latest(reader, grid, products, parameters)
     after = reader.composite(latest)
     season = float(np.median([day_of(p).timetuple().tm_yday for p in latest]))
     past = [p for p in products if day_of(p) <= until]
@@ -112,6 +105,41 @@ def before_and_after(
         [p for p in past if _apart(p, season) <= DAYS_OF_YEAR / 8]
     ) or reader.newest(past)
     return reader.composite(earlier) if earlier else after, after
+
+
+def newest_composite(
+    source: SceneSource,
+    grid: Grid,
+    products: Sequence[Product],
+    *,
+    parameters: Parameters,
+) -> Composite:
+    """
+    Make the composite of a grid as it is now: half the work of `before_and_after`.
+
+    Parameters
+    ----------
+    source : SceneSource
+        Where scenes come from.
+    grid : Grid
+        The grid.
+    products : sequence of Product
+        Everything up to the day of the map, oldest first.
+    parameters : Parameters
+        The clear-sky screen, and where the history ends.
+
+    Returns
+    -------
+    Composite
+        What `before_and_after` gives as its second.
+
+    Raises
+    ------
+    NoClearObservationError
+        If no look shows enough of the grid.
+    """
+    reader = _Reader(source, grid, parameters)
+    return reader.composite(_latest(reader, grid, products, parameters))
 
 
 def steps(grid: Grid) -> tuple[int, int]:
@@ -272,6 +300,21 @@ class _Reader:
             slice(rows.start + -block.row % down, rows.stop, down),
             slice(cols.start + -block.col % along, cols.stop, along),
         )
+
+
+def _latest(
+    reader: _Reader, grid: Grid, products: Sequence[Product], parameters: Parameters
+) -> list[Product]:
+    """Choose the looks of the composite after; of the history where none is later."""
+    until = parameters.history.until
+    latest = reader.newest([p for p in products if day_of(p) > until])
+    latest = latest or reader.newest(list(products))
+    if not latest:
+        raise NoClearObservationError(
+            f"no look shows {SEEN_SHARE:.0%} of grid {grid.grid_id}, so there is no "
+            "image to draw"
+        )
+    return latest
 
 
 def _sampled(

@@ -59,6 +59,12 @@ MINING: Final = frozenset(
 FINDING_KINDS: Final = (EventKind.TRIAGED, EventKind.INSPECTED)
 """Events that hold a finding: from the desk, and from the place itself."""
 
+SAYS_VERDICT: Final = '"verdict":'
+"""Stands in the body of every finding, which has the one form that is hashed."""
+
+SAYS_SPECIAL_USE: Final = f'{SAYS_VERDICT}"{Judgement.SPECIAL_USE.value}"'
+"""Stands in the body of every finding of special use."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhotoReading:
@@ -392,6 +398,51 @@ def withheld_sites(findings: Iterable[Finding]) -> frozenset[str]:
         for site_id, standing in standings(findings).items()
         if standing.withheld
     )
+
+
+def withheld_by(events: Iterable[Event]) -> frozenset[str]:
+    """
+    Name the sites that a ledger withholds: somebody's last word is special use.
+
+    An event that says special use and is no whole finding, because another program
+    wrote it, is believed: nothing can be shown again that was shown once too often.
+
+    Parameters
+    ----------
+    events : iterable of Event
+        In the order of the chain; at least all that were said of these sites.
+
+    Returns
+    -------
+    frozenset of str
+        Values of `Site.site_id`.
+
+    Raises
+    ------
+    ContractError
+        If an event says special use, and not of which site.
+    """
+    findings, believed = [], set[str]()
+    for event in events:
+        if event.kind not in FINDING_KINDS or SAYS_VERDICT not in event.body:
+            continue
+        try:
+            findings.append(finding_of(event.kind, json.loads(event.body)))
+        except (ContractError, ValueError):
+            if SAYS_SPECIAL_USE in event.body:
+                believed.add(_site_of(event))
+    return withheld_sites(findings) | believed
+
+
+def _site_of(event: Event) -> str:
+    """Give the site of a body that is no whole finding."""
+    try:
+        site_id = json.loads(event.body)["site_id"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ContractError(
+            f"event {event.seq} withholds a site, and does not say which: {error!r}"
+        ) from error
+    return str(site_id)
 
 
 def _content(finding: Finding) -> dict[str, Any]:

@@ -243,10 +243,10 @@ class WeekCount:
     """The week."""
 
     new: int
-    """Alerts whose first version was said in it."""
+    """Alerts whose first version was said in it, also those withdrawn later."""
 
     standing: int
-    """Alerts that stood at its end, as far as the ledger knows."""
+    """Of the alerts that stand today, those that stood at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +305,7 @@ class Package:
     """The county itself; or the counties of a prefecture or province, ranked."""
 
     trend: tuple[WeekCount, ...]
-    """The last weeks, oldest first."""
+    """The last weeks in which somebody looked, oldest first; may be empty."""
 
     coverage: tuple[Coverage, ...]
     """What was seen, by grid."""

@@ -11,7 +11,7 @@ import shapely
 from shapely import MultiPolygon, Polygon
 
 from rsmonitor.records.alert import Alert
-from rsmonitor.records.case import Case, CaseState, Said
+from rsmonitor.records.case import Case, CaseState
 from rsmonitor.records.licence import RegisterSnapshot
 from rsmonitor.records.package import Area, CountyFigures, News, WeekCount
 from rsmonitor.records.rasters import Tier
@@ -54,32 +54,29 @@ class Spoken:
         return News.CHANGED if self.last >= week else News.STANDING
 
 
-def spoken(said: Iterable[Said]) -> dict[str, Spoken]:
+def spoken(said: Mapping[tuple[str, int], IsoWeek]) -> dict[str, Spoken]:
     """
     Find in which weeks alerts were heard of.
 
     Parameters
     ----------
-    said : iterable of Said
-        Every version of every alert, in the order in which they were said.
+    said : Mapping of tuple of str and int to IsoWeek
+        By `Alert.alert_id` and `Alert.version`: the week of the run that said it first.
 
     Returns
     -------
     dict of str to Spoken
         By `Alert.alert_id`, withdrawn alerts included.
     """
-    found: dict[str, Spoken] = {}
-    versions: dict[str, int] = {}
-    for each in said:
-        # a run looks up to the end of the week before the Monday on which it runs
-        week = IsoWeek.of(each.at - timedelta(days=1))
-        before = found.get(each.alert_id)
-        if before is None:
-            found[each.alert_id] = Spoken(first=week, last=week)
-        elif each.version > versions[each.alert_id]:
-            found[each.alert_id] = Spoken(first=before.first, last=week)
-        versions[each.alert_id] = each.version
-    return found
+    newest: dict[str, int] = {}
+    first: dict[str, IsoWeek] = {}
+    for (alert_id, version), week in said.items():
+        newest[alert_id] = max(version, newest.get(alert_id, version))
+        first[alert_id] = min(week, first.get(alert_id, week))
+    return {
+        alert_id: Spoken(first=first[alert_id], last=said[alert_id, version])
+        for alert_id, version in newest.items()
+    }
 
 
 def county_figures(
@@ -159,6 +156,7 @@ def trend(
     standing: Iterable[str],
     *,
     weeks: Mapping[str, Spoken],
+    since: IsoWeek,
     week: IsoWeek,
 ) -> tuple[WeekCount, ...]:
     """
@@ -172,13 +170,16 @@ def trend(
         Of those that stand now.
     weeks : Mapping of str to Spoken
         By `Alert.alert_id`.
+    since : IsoWeek
+        Week of the first run. It is left out: what it found is what years of history
+        had left behind.
     week : IsoWeek
         The week that goes out, which is the last one.
 
     Returns
     -------
     tuple of WeekCount
-        `TREND_WEEKS` weeks, oldest first.
+        At most `TREND_WEEKS` weeks, oldest first.
     """
     firsts = [weeks[each].first for each in everything if each in weeks]
     stand = [weeks[each].first for each in standing if each in weeks]
@@ -190,6 +191,7 @@ def trend(
         )
         for back in reversed(range(TREND_WEEKS))
         for each in [IsoWeek.of(week.end - timedelta(days=7 * back, seconds=1))]
+        if each > since
     )
 
 

@@ -1,37 +1,39 @@
-"""Alerts of the ledger: chosen, told in words, and exported."""
+"""Alerts of the ledger: chosen, and told in words."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 from typing import Any, Final
 
-from rsmonitor.errors import ContractError, OutputError
-from rsmonitor.io.deliver.bulletin import PUBLIC_FORMATS, write_bulletin
-from rsmonitor.io.deliver.geojson import alerts_collection, dumps, notice
-from rsmonitor.io.deliver.geopackage import write_geopackage
-from rsmonitor.io.deliver.handheld import short_names, write_gpx, write_kml
+from rsmonitor.errors import ContractError
+from rsmonitor.io.deliver.geojson import STANDING, alerts_collection, notice
+from rsmonitor.io.deliver.handheld import short_names
 from rsmonitor.io.deliver.legend import TIER_LABELS
-from rsmonitor.io.deliver.report_tables import alerts_table
-from rsmonitor.io.deliver.tables import csv_bytes, xlsx
-from rsmonitor.io.foundation.files import require_writable, write_atomic
+from rsmonitor.io.stores.database import reading
 from rsmonitor.records.alert import M2_PER_MU, Alert
 from rsmonitor.records.disturbance import CAUSE_LABELS
 from rsmonitor.records.event import KIND_LABELS, EventKind
 from rsmonitor.records.licence import RegisterSnapshot
+from rsmonitor.records.lifecycle import Phase
 from rsmonitor.records.run import RunResult
-from rsmonitor.records.site import STATE_LABELS
+from rsmonitor.records.site import STATE_LABELS, SiteState
 from rsmonitor.records.verdict import CATEGORY_LABELS, CERTAINTY_LABELS, Category
+from rsmonitor.records.week import IsoWeek
 from rsmonitor.wiring.office import SOFTWARE, job_of
 from rsmonitor.wiring.recomputation import last_said, read_by
 from rsmonitor.wiring.reports import Book, Books
-
-FORMATS: Final = ("geojson", "csv", "xlsx", "kml", "gpx", "geopackage")
-"""What alerts can be exported as, with their places."""
+from rsmonitor.wiring.sites import followed_sites
 
 TIERS: Final = ("high", "medium", "low")
 """Words that choose a tier."""
+
+_SITE_STATES: Final = tuple(s.value for s in SiteState if s in STANDING)
+_PHASES: Final = tuple(p.value for p in Phase if p.value not in _SITE_STATES)
+
+STATES: Final = (*_SITE_STATES, *_PHASES)
+"""Words that choose a state: of the site, as ``state`` of ``alerts.geojson`` has it, or
+of its life. ``new`` and ``active`` are words of both, and mean the site's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +52,17 @@ class Choice:
     since: date | None = None
     """First seen on that day or later."""
 
+    week: IsoWeek | None = None
+    """What the alert says now was first said by the run of that week."""
+
+    state: str | None = None
+    """One of `STATES`."""
+
     def __post_init__(self) -> None:
         for what, value, known in (
             ("tier", self.tier, TIERS),
             ("category", self.category, tuple(Category)),
+            ("state", self.state, STATES),
         ):
             if value is not None and value not in known:
                 raise ContractError(
@@ -67,7 +76,14 @@ class Choice:
                 f"first digits of it, got {self.county!r}"
             )
 
-    def takes(self, alert: Alert) -> bool:
+    @property
+    def asks_phase(self) -> bool:
+        """True where the state that is wanted is one of the site's life."""
+        return self.state in _PHASES
+
+    def takes(
+        self, alert: Alert, *, said: IsoWeek | None = None, phase: Phase | None = None
+    ) -> bool:
         """
         Say whether an alert is wanted.
 
@@ -75,6 +91,10 @@ class Choice:
         ----------
         alert : Alert
             The alert.
+        said : IsoWeek, optional
+            In which week its present version was first said; None where nobody knows.
+        phase : Phase, optional
+            Where its site is in its life; None where no observation was kept.
 
         Returns
         -------
@@ -86,6 +106,11 @@ class Choice:
             (self.tier is None or seen.tier.code == self.tier)
             and (self.category is None or alert.verdict.category == self.category)
             and (self.since is None or seen.began_by >= self.since)
+            and (self.week is None or said == self.week)
+            and (
+                self.state is None
+                or self.state == (phase if self.asks_phase else alert.site.state)
+            )
             and (
                 self.county is None
                 or any(code.startswith(self.county) for code in alert.county_codes)
@@ -108,14 +133,72 @@ def chosen(books: Books, choice: Choice) -> Books:
     -------
     Books
         The same with fewer standing alerts.
+
+    Raises
+    ------
+    StoreError
+        If the ledger or the observations are damaged.
     """
     return replace(
         books,
         books=tuple(
-            replace(book, alerts=tuple(filter(choice.takes, book.alerts)))
-            for book in books.books
+            replace(book, alerts=tuple(_taken(book, choice))) for book in books.books
         ),
     )
+
+
+def _taken(book: Book, choice: Choice) -> Iterator[Alert]:
+    """Choose among the alerts of a district; what is not asked for is not read."""
+    weeks = weeks_said(book) if choice.week is not None else {}
+    phases = (
+        {
+            each.site.site_id: each.life.now
+            for each in followed_sites(book.settings)
+            if each.observations
+        }
+        if choice.asks_phase
+        else {}
+    )
+    for alert in book.alerts:
+        said = weeks.get((alert.alert_id, alert.version))
+        if choice.takes(alert, said=said, phase=phases.get(alert.site.site_id)):
+            yield alert
+
+
+def weeks_said(book: Book) -> dict[tuple[str, int], IsoWeek]:
+    """
+    Find in which week each version of each alert of a district was first said.
+
+    The week is that of the run, not of the day on which it ran: a run that catches up
+    says what it says for its own week.
+
+    Parameters
+    ----------
+    book : Book
+        One district.
+
+    Returns
+    -------
+    dict of tuple of str and int to IsoWeek
+        By `Alert.alert_id` and `Alert.version`.
+
+    Raises
+    ------
+    StoreError
+        If the ledger is damaged.
+    """
+    settings = book.settings
+    with reading(settings.path(settings.run.work) / "ledger.sqlite") as connection:
+        rows = connection.execute(
+            "SELECT v.alert_id, v.record ->> '$.version', run.week "
+            "FROM alert_version AS v JOIN run USING (run_id) WHERE run.district = ? "
+            "ORDER BY v.place",
+            (settings.district.code,),
+        ).fetchall()
+    weeks: dict[tuple[str, int], IsoWeek] = {}
+    for alert_id, version, week in rows:
+        weeks.setdefault((alert_id, version), IsoWeek.parse(week))
+    return weeks
 
 
 def list_lines(books: Books) -> Iterator[str]:
@@ -217,95 +300,6 @@ def result_of(book: Book, register: RegisterSnapshot) -> RunResult:
         products=(),
         software=SOFTWARE,
     )
-
-
-def require_form(form: str, *, public: bool) -> None:
-    """
-    Refuse a format that cannot be written.
-
-    Parameters
-    ----------
-    form : str
-        What was asked for.
-    public : bool
-        True where no place may be left.
-
-    Raises
-    ------
-    ContractError
-        If the format is unknown, or made of coordinates where there may be none.
-    """
-    known = PUBLIC_FORMATS if public else FORMATS
-    if form not in known:
-        raise ContractError(
-            f"format must be one of {', '.join(known)}"
-            + (" for the public: the others are made of coordinates" if public else "")
-            + f", got {form!r}"
-        )
-
-
-def export(books: Books, path: Path, *, form: str, public: bool = False) -> None:
-    """
-    Write the standing alerts to a file.
-
-    Parameters
-    ----------
-    books : Books
-        What was chosen.
-    path : Path
-        The file, replaced if it is there.
-    form : str
-        One of `FORMATS`.
-    public : bool, default False
-        True leaves nothing that finds a place or a person.
-
-    Raises
-    ------
-    ContractError
-        If the format is unknown, or cannot do without places where it must.
-    OutputError
-        If the file cannot be written.
-    LicenceError
-        For a GeoPackage, which shows licences too: if they cannot be used.
-    """
-    require_form(form, public=public)
-    require_writable(path.absolute().parent)
-    if public:
-        data = write_bulletin(
-            books.alerts,
-            form=form,
-            county_names=books.county_names(),
-            invented=books.invented,
-        )
-        write_atomic(path, data)
-        return
-    if form == "geopackage":
-        _geopackage(books, path)
-        return
-    invented = books.invented
-    writers: Mapping[str, Callable[[], bytes]] = {
-        "geojson": lambda: dumps(features_of(books)),
-        "kml": lambda: write_kml(books.alerts, invented=invented),
-        "gpx": lambda: write_gpx(books.alerts, invented=invented),
-        "csv": lambda: csv_bytes([alerts_table(books.alerts)]),
-        "xlsx": lambda: xlsx(
-            [alerts_table(books.alerts)],
-            heading="疑似线索 Suspected cases",
-            remarks=[notice(invented=invented)],
-        ),
-    }
-    write_atomic(path, writers[form]())
-
-
-def _geopackage(books: Books, path: Path) -> None:
-    """Write alerts of one district with the licences around them."""
-    if len(books.books) > 1:
-        raise OutputError(
-            f"{path}: a GeoPackage is of one district; choose it with --district"
-        )
-    if path.suffix != ".gpkg":
-        raise OutputError(f"{path}: the name of a GeoPackage must end in .gpkg")
-    write_geopackage(path, result_of(books.books[0], books.register()))
 
 
 def show_lines(books: Books, alert_id: str) -> Iterator[str]:

@@ -34,6 +34,7 @@ from rsmonitor.records.district import District
 from rsmonitor.records.package import Area, Package
 from rsmonitor.records.run import RunResult
 from rsmonitor.records.week import IsoWeek
+from rsmonitor.stages.outgoing import letter_entry
 from rsmonitor.wiring.cases import heads_of
 from rsmonitor.wiring.office import job_of, unwatched
 from rsmonitor.wiring.packages import Weekly
@@ -215,7 +216,7 @@ def _build(root: Path, package: Package, books: Books, revision: int) -> Built:
     head = heads_of(settings, books.ledger)
     final = root / package.area.code
     with staged_folder(final) as folder:
-        _write(folder, package, settings)
+        write_package(folder, package, settings)
         manifest = _describe(folder, package, revision)
         text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True)
         data = f"{text}\n".encode()
@@ -226,10 +227,26 @@ def _build(root: Path, package: Package, books: Books, revision: int) -> Built:
     return _packed(root, package.area, package.week, manifest, fresh=True)
 
 
-def _write(folder: Path, package: Package, settings: Settings) -> None:
-    """Write the files of a package, all but head and manifest."""
+def write_package(folder: Path, package: Package, settings: Settings) -> None:
+    """
+    Write the files of a package, all but head and manifest.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to; it exists.
+    package : Package
+        What is written.
+    settings : Settings
+        Whose basemaps go into the project for QGIS.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written, or a library that it needs is missing.
+    """
     # each brings libraries of its own, and most commands need none of them
-    from rsmonitor.io.deliver.report import (  # noqa: PLC0415
+    from rsmonitor.io.deliver.report.pages import (  # noqa: PLC0415
         write_report,
         write_summary,
     )
@@ -254,9 +271,9 @@ def _write(folder: Path, package: Package, settings: Settings) -> None:
 
 def _write_for_county(folder: Path, package: Package, settings: Settings) -> None:
     """Write what those who look at sites and go there need."""
-    from rsmonitor.io.deliver.field import write_field_pack  # noqa: PLC0415
-    from rsmonitor.io.deliver.triage import write_triage  # noqa: PLC0415
-    from rsmonitor.io.deliver.weipian import write_weipian  # noqa: PLC0415
+    from rsmonitor.io.deliver.field.pack import write_field_pack  # noqa: PLC0415
+    from rsmonitor.io.deliver.triage.file import write_triage  # noqa: PLC0415
+    from rsmonitor.io.deliver.weipian.forms import write_weipian  # noqa: PLC0415
 
     write_triage(folder, package, basemaps=basemaps_of(settings))
     write_field_pack(_made(folder / "field"), package)
@@ -331,6 +348,7 @@ def _describe(folder: Path, package: Package, revision: int) -> dict[str, Any]:
             }
             for each in package.dossiers
         ],
+        "letter": letter_entry(package),
         "notes": [{"zh": each.zh, "en": each.en} for each in package.notes],
         "files": files,
     }
@@ -403,9 +421,10 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         manifest = json.loads(path.read_bytes())
-        keys = {"area", "week", "revision", "runs", "alerts", "files"}
+        keys = {"area", "week", "revision", "runs", "alerts", "files", "letter"}
+        keys |= {"invented_licences"}
         if not isinstance(manifest, dict) or not keys <= manifest.keys():
-            raise OutputError(f"{path}: is not the manifest of a package")
+            raise ValueError("it lacks " + ", ".join(sorted(keys)))
     except (OSError, ValueError, RecursionError) as error:
         raise OutputError(
             f"{path}: cannot be read as the manifest of a package: {error}; take the "

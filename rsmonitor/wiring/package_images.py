@@ -12,7 +12,7 @@ from rsmonitor.interfaces import SceneSource
 from rsmonitor.io.deliver.kept_run import first_seen_reader
 from rsmonitor.io.deliver.rasters import raster_name
 from rsmonitor.pipeline.chips import chips_of
-from rsmonitor.pipeline.pictures import before_and_after, steps
+from rsmonitor.pipeline.pictures import newest_composite, steps
 from rsmonitor.records.alert import Alert
 from rsmonitor.records.grid import Grid
 from rsmonitor.records.package import Chip, Overview
@@ -166,7 +166,7 @@ def _overview(
     source: SceneSource, grid: Grid, products: Sequence[Any], settings: Settings
 ) -> Overview:
     """Make the image under the map of a grid."""
-    _, after = before_and_after(
+    after = newest_composite(
         source, grid, products, parameters=job_of(settings).parameters
     )
     down, along = steps(grid)

@@ -38,6 +38,7 @@ from rsmonitor.stages.weekly import (
     spoken,
     trend,
 )
+from rsmonitor.wiring.alerts import weeks_said
 from rsmonitor.wiring.cases import open_desk
 from rsmonitor.wiring.licences import counties_of
 from rsmonitor.wiring.office import SOFTWARE, unwatched
@@ -234,6 +235,9 @@ class Weekly:
                 _ever(area, theirs),
                 [alert.alert_id for alert in alerts],
                 weeks=_joined(each.weeks for each in theirs),
+                since=min(
+                    (each.book.runs[0].week for each in theirs), default=self.week
+                ),
                 week=self.week,
             ),
             coverage=tuple(c for each in theirs for c in each.coverage),
@@ -404,7 +408,7 @@ def _know(book: Book) -> Known:
             if each.observations
         },
         cases={case.alert_id: case for case in desk.book().cases},
-        weeks=spoken(desk.ledger.said(settings.district.code)),
+        weeks=spoken(weeks_said(book)),
     )
 
 

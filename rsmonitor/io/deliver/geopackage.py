@@ -1,32 +1,21 @@
 """A run as one GeoPackage that QGIS opens styled, with Chinese titles.
 
-GDAL writes the layers; what it cannot write (styles, titles, fixed times) is added
-with SQL afterwards. Version 1.3 because QGIS 3.22 warns about 1.4. The same result
-gives the same bytes with the same GDAL and SQLite.
+The same result gives the same bytes with the same GDAL and SQLite.
 """
 
-import contextlib
-import json
-import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import numpy as np
-import pyogrio
-import pyogrio.raw
 import shapely
-from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError
 from shapely import MultiPolygon, Polygon
 
 from rsmonitor.errors import OutputError
 from rsmonitor.io.deliver import qml
 from rsmonitor.io.deliver.geojson import (
     alerts_collection,
-    coverage_collection,
     disturbances_collection,
     notice,
     rounded,
@@ -40,19 +29,23 @@ from rsmonitor.io.deliver.legend import (
     Validity,
     validity_on,
 )
-from rsmonitor.io.foundation.files import write_atomic
+from rsmonitor.io.deliver.triage.qgis_package import (
+    ColumnType,
+    Imprint,
+    Layer,
+    write_layers,
+)
 from rsmonitor.records.disturbance import CAUSE_LABELS, Cause
-from rsmonitor.records.licence import KIND_LABELS, LicenceKind
+from rsmonitor.records.licence import KIND_LABELS, LicenceKind, RegisterSnapshot
+from rsmonitor.records.package import Language
 from rsmonitor.records.rasters import Tier
-from rsmonitor.records.run import RunResult
+from rsmonitor.records.run import Coverage, RunResult
 from rsmonitor.records.site import STATE_LABELS, SiteState
 from rsmonitor.records.verdict import (
     CATEGORY_LABELS,
     CERTAINTY_LABELS,
     Category,
 )
-
-ColumnType = Literal["text", "integer", "number", "day", "yes_no"]
 
 _SITE_COLUMNS: Final[Mapping[str, ColumnType]] = {
     "site_id": "text",
@@ -135,60 +128,11 @@ VOCABULARIES: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
 }
 """Codes that a column may hold, with their Chinese and English labels."""
 
-_GDAL_ERRORS: Final = (DataSourceError, DataLayerError, FeatureError, FieldError)
-
-_NUMPY: Final[Mapping[ColumnType, str]] = {
-    "text": "object",
-    "integer": "int32",
-    "number": "float64",
-    "day": "datetime64[D]",
-    "yes_no": "bool",
+_LICENCE_TITLES: Final[Mapping[Language, tuple[str, str]]] = {
+    "zh": ("许可证", "许可证（虚构）"),
+    "en": ("licences", "licences (invented)"),
 }
-
-_SCHEMA_EXTENSION: Final = """
-CREATE TABLE gpkg_data_columns (
-  table_name TEXT NOT NULL, column_name TEXT NOT NULL, name TEXT, title TEXT,
-  description TEXT, mime_type TEXT, constraint_name TEXT,
-  CONSTRAINT pk_gdc PRIMARY KEY (table_name, column_name),
-  CONSTRAINT gdc_tn UNIQUE (table_name, name)
-);
-CREATE TABLE gpkg_data_column_constraints (
-  constraint_name TEXT NOT NULL, constraint_type TEXT NOT NULL, value TEXT,
-  min NUMERIC, min_is_inclusive BOOLEAN, max NUMERIC, max_is_inclusive BOOLEAN,
-  description TEXT,
-  CONSTRAINT gdcc_ntv UNIQUE (constraint_name, constraint_type, value)
-);
-INSERT INTO gpkg_extensions VALUES
-  ('gpkg_data_columns', NULL, 'gpkg_schema',
-   'http://www.geopackage.org/spec130/#extension_schema', 'read-write'),
-  ('gpkg_data_column_constraints', NULL, 'gpkg_schema',
-   'http://www.geopackage.org/spec130/#extension_schema', 'read-write');
-"""
-
-# the table that QGIS makes itself when a user saves a style in the file
-_STYLE_TABLE: Final = """
-CREATE TABLE layer_styles (
-  id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, f_table_catalog TEXT(256),
-  f_table_schema TEXT(256), f_table_name TEXT(256), f_geometry_column TEXT(256),
-  styleName TEXT(30), styleQML TEXT, styleSLD TEXT, useAsDefault BOOLEAN,
-  description TEXT, owner TEXT(30), ui TEXT(30),
-  update_time DATETIME DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now'))
-);
-INSERT INTO gpkg_contents (table_name, data_type, identifier, description)
-VALUES ('layer_styles', 'attributes', 'layer_styles', 'QGIS styles');
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Layer:
-    """One layer before it is written."""
-
-    name: str
-    title: str
-    columns: Mapping[str, ColumnType]
-    geometries: Sequence[Polygon | MultiPolygon]
-    rows: Sequence[Mapping[str, Any]]
-    style: str
+"""Title of the layer of licences: of real ones, and of invented ones."""
 
 
 def write_geopackage(path: Path, result: RunResult) -> None:
@@ -207,32 +151,25 @@ def write_geopackage(path: Path, result: RunResult) -> None:
     OutputError
         If it cannot be written; an older file is then as it was.
     """
-    layers = (
-        _alerts(result),
-        _disturbances(result),
-        _licences(result),
-        _coverage(result),
+    week = result.partition.week
+    write_layers(
+        path,
+        (
+            _alerts(result),
+            _disturbances(result),
+            licence_layer(result.register, week.last_day),
+            coverage_layer(result.coverage),
+        ),
+        imprint=Imprint(
+            metadata=_metadata(result),
+            notice=notice(invented=result.register.invented),
+            at=week.end,
+        ),
+        vocabularies=labels_in("zh"),
     )
-    try:
-        # beside the target, so that it fails or fits where the target will be
-        with tempfile.TemporaryDirectory(
-            prefix=f".{path.name}.", dir=path.parent
-        ) as folder:
-            draft = Path(folder) / path.name
-            with _unsynced():
-                for layer in layers:
-                    _write_layer(draft, layer, result)
-            _finish(draft, layers, result)
-            data = draft.read_bytes()
-    except (OSError, *_GDAL_ERRORS, sqlite3.Error) as error:
-        raise OutputError(
-            f"{path} cannot be written: {error}; look for free space and the right "
-            "to write, or choose another folder"
-        ) from error
-    write_atomic(path, data)
 
 
-def _alerts(result: RunResult) -> _Layer:
+def _alerts(result: RunResult) -> Layer:
     """Flatten the alerts."""
     features = alerts_collection(result)["features"]
     rows = [_with_labels(feature["properties"]) for feature in features]
@@ -248,10 +185,11 @@ def _alerts(result: RunResult) -> _Layer:
         for category in Category
         if category.value in present
     ]
-    return _Layer(
+    return Layer(
         name="alerts",
         title="疑似线索",
         columns=_ALERT_COLUMNS,
+        titles=FIELD_LABELS,
         geometries=_geometries(features),
         rows=rows,
         style=_style(
@@ -272,7 +210,7 @@ def _alerts(result: RunResult) -> _Layer:
     )
 
 
-def _disturbances(result: RunResult) -> _Layer:
+def _disturbances(result: RunResult) -> Layer:
     """Flatten the standing sites."""
     features = disturbances_collection(result)["features"]
     outlines = {"low": "#b0b0b0", "medium": "#707070", "high": "#202020"}
@@ -286,21 +224,95 @@ def _disturbances(result: RunResult) -> _Layer:
         )
         for tier in reversed(outlines)
     ]
-    return _Layer(
+    return Layer(
         name="disturbances",
         title="扰动图斑",
         columns=_SITE_COLUMNS,
+        titles=FIELD_LABELS,
         geometries=_geometries(features),
         rows=[_with_labels(feature["properties"]) for feature in features],
         style=_style(_SITE_COLUMNS, qml.categorised("tier", entries)),
     )
 
 
-def _licences(result: RunResult) -> _Layer:
-    """Lay out the register."""
-    day = result.partition.week.last_day
+def labels_in(language: Language) -> dict[str, dict[str, str]]:
+    """
+    Give the label of each code of `VOCABULARIES` in one language.
+
+    Parameters
+    ----------
+    language : {"zh", "en"}
+        Which.
+
+    Returns
+    -------
+    dict
+        By column and code.
+    """
+    place = 0 if language == "zh" else 1
+    return {
+        column: {code: label[place] for code, label in labels.items()}
+        for column, labels in VOCABULARIES.items()
+    }
+
+
+def titles_in(language: Language, columns: Mapping[str, ColumnType]) -> dict[str, str]:
+    """
+    Give the title of each column of `FIELD_LABELS` in one language.
+
+    Parameters
+    ----------
+    language : {"zh", "en"}
+        Which.
+    columns : Mapping
+        Columns of a layer.
+
+    Returns
+    -------
+    dict of str to str
+        Title by column.
+    """
+    place = 0 if language == "zh" else 1
+    return {column: FIELD_LABELS[column][place] for column in columns}
+
+
+def licence_layer(
+    register: RegisterSnapshot,
+    day: date,
+    *,
+    language: Language = "zh",
+    extra: Sequence[qml.Element] = (),
+    halo: str | None = None,
+) -> Layer:
+    """
+    Lay out the register.
+
+    Parameters
+    ----------
+    register : RegisterSnapshot
+        Licences.
+    day : date
+        On which they are in force or not.
+    language : {"zh", "en"}, default "zh"
+        Of titles and labels.
+    extra : sequence of Element, optional
+        What else its style holds.
+    halo : str, optional
+        Colour under the outlines, where they lie on imagery.
+
+    Returns
+    -------
+    Layer
+        One row a licence.
+
+    Raises
+    ------
+    OutputError
+        If the geometry of a licence is thinner than a centimetre.
+    """
+    place = 0 if language == "zh" else 1
     rows, geometries = [], []
-    for licence in result.register.licences:
+    for licence in register.licences:
         geometry = rounded(licence.geometry, what=f"licence {licence.licence_id}")
         if geometry is None:
             raise OutputError(
@@ -326,26 +338,30 @@ def _licences(result: RunResult) -> _Layer:
     entries = [
         qml.Entry(
             value=f"{kind.value} {validity.value}",
-            label=f"{KIND_LABELS[kind][0]}·{VALIDITY_LABELS[validity][0]}",
+            label=f"{KIND_LABELS[kind][place]}·{VALIDITY_LABELS[validity][place]}",
             fill=None,
             outline=KIND_COLOURS[kind],
             outline_mm=0.7,
             line=_line(kind, validity),
+            halo=halo,
         )
         for kind in LicenceKind
         for validity in Validity
         if (kind.value, validity.value) in present
     ]
-    return _Layer(
+    return Layer(
         name="licences",
-        title="许可证（虚构）" if result.register.invented else "许可证",
+        title=_LICENCE_TITLES[language][register.invented],
         columns=_LICENCE_COLUMNS,
+        titles=FIELD_LABELS,
         geometries=geometries,
         rows=rows,
         style=_style(
             _LICENCE_COLUMNS,
             qml.categorised('"kind" || \' \' || "validity"', entries),
             label_field="licence_id",
+            language=language,
+            extra=extra,
         ),
     )
 
@@ -357,19 +373,74 @@ def _line(kind: LicenceKind, validity: Validity) -> str:
     return "solid" if kind is LicenceKind.MINING else "dash"
 
 
-def _coverage(result: RunResult) -> _Layer:
-    """Lay out the coverage."""
-    features = coverage_collection(result)["features"]
+def coverage_layer(
+    coverage: Sequence[Coverage],
+    *,
+    language: Language = "zh",
+    extra: Sequence[qml.Element] = (),
+) -> Layer:
+    """
+    Lay out what was seen.
+
+    Parameters
+    ----------
+    coverage : sequence of Coverage
+        By grid and week.
+    language : {"zh", "en"}, default "zh"
+        Of titles and labels.
+    extra : sequence of Element, optional
+        What else its style holds.
+
+    Returns
+    -------
+    Layer
+        One row a district, week and grid.
+
+    Raises
+    ------
+    OutputError
+        If a geometry is no place on Earth, or thinner than a centimetre.
+    """
+    rows, geometries = [], []
+    for one in sorted(coverage, key=lambda c: (c.district, c.week, c.grid_id)):
+        geometry = rounded(one.geometry, what=f"coverage of {one.grid_id}")
+        if geometry is None:
+            raise OutputError(
+                f"coverage of {one.grid_id}: its outline is thinner than a centimetre; "
+                "correct the outline of the district"
+            )
+        geometries.append(geometry)
+        age = one.median_days_since_clear
+        rows.append(
+            {
+                "district": one.district,
+                "grid_id": one.grid_id,
+                "week": str(one.week),
+                "area_m2": round(one.area_m2, 1),
+                "share_seen": round(one.share_seen, 4),
+                "share_monitored": round(one.share_monitored, 4),
+                "median_days_since_clear": None if math.isnan(age) else round(age, 1),
+                "scenes_used": one.scenes_used,
+                "scenes_without_clear": one.scenes_without_clear,
+            }
+        )
     outline = qml.Entry(
-        value="", label="监测范围", fill=None, outline="#333333", outline_mm=0.3
+        value="",
+        label="监测范围" if language == "zh" else "monitored area",
+        fill=None,
+        outline="#333333",
+        outline_mm=0.3,
     )
-    return _Layer(
+    return Layer(
         name="coverage",
-        title="观测覆盖",
+        title="观测覆盖" if language == "zh" else "what was seen",
         columns=_COVERAGE_COLUMNS,
-        geometries=_geometries(features),
-        rows=[feature["properties"] for feature in features],
-        style=_style(_COVERAGE_COLUMNS, qml.single(outline)),
+        titles=FIELD_LABELS,
+        geometries=geometries,
+        rows=rows,
+        style=_style(
+            _COVERAGE_COLUMNS, qml.single(outline), language=language, extra=extra
+        ),
     )
 
 
@@ -395,60 +466,21 @@ def _geometries(features: Sequence[Mapping[str, Any]]) -> list[Polygon | MultiPo
 
 
 def _style(
-    columns: Mapping[str, ColumnType], renderer: str, label_field: str | None = None
+    columns: Mapping[str, ColumnType],
+    renderer: str,
+    label_field: str | None = None,
+    *,
+    language: Language = "zh",
+    extra: Sequence[qml.Element] = (),
 ) -> str:
-    """Write the style of a layer: renderer, labels, Chinese titles, code lists."""
+    """Write the style of a layer: renderer, labels, titles, code lists."""
+    labels = labels_in(language)
     return qml.document(
         renderer,
-        titles={column: FIELD_LABELS[column][0] for column in columns},
-        code_lists={
-            column: {code: label[0] for code, label in VOCABULARIES[column].items()}
-            for column in columns
-            if column in VOCABULARIES
-        },
+        titles=titles_in(language, columns),
+        code_lists={column: labels[column] for column in columns if column in labels},
         label_field=label_field,
-    )
-
-
-@contextlib.contextmanager
-def _unsynced() -> Iterator[None]:
-    """Keep GDAL from syncing a private draft: half the time, and for nothing."""
-    option = "OGR_SQLITE_SYNCHRONOUS"
-    former = pyogrio.get_gdal_config_option(option)
-    pyogrio.set_gdal_config_options({option: "OFF"})
-    try:
-        yield
-    finally:
-        pyogrio.set_gdal_config_options({option: former})
-
-
-def _write_layer(path: Path, layer: _Layer, result: RunResult) -> None:
-    """Write one layer with GDAL; the first makes the file."""
-    first = not path.exists()
-    multi = [
-        geometry if isinstance(geometry, MultiPolygon) else MultiPolygon([geometry])
-        for geometry in layer.geometries
-    ]
-    wkb = np.empty(len(multi), dtype=object)
-    wkb[:] = shapely.to_wkb(multi, byte_order=1)
-    sentence = notice(invented=result.register.invented)
-    pyogrio.raw.write(
-        str(path),
-        wkb,
-        [_array(layer, column) for column in layer.columns],
-        list(layer.columns),
-        layer=layer.name,
-        driver="GPKG",
-        geometry_type="MultiPolygon",
-        crs="EPSG:4326",
-        append=not first,
-        dataset_options={"VERSION": "1.3"} if first else None,
-        # not of the dataset: every reader's GDAL would leave an .aux.xml beside it
-        layer_metadata=_metadata(result),
-        layer_options={
-            "IDENTIFIER": f"{layer.title} {layer.name}",
-            "DESCRIPTION": sentence,
-        },
+        extra=extra,
     )
 
 
@@ -462,75 +494,3 @@ def _metadata(result: RunResult) -> dict[str, str]:
         "week": str(result.partition.week),
         "settings_digest": result.partition.settings_digest,
     }
-
-
-def _array(layer: _Layer, column: str) -> NDArray[Any]:
-    """Give one column as an array of its type; lists and objects become text."""
-    kind = layer.columns[column]
-    array: NDArray[Any] = np.empty(len(layer.rows), dtype=_NUMPY[kind])
-    for index, row in enumerate(layer.rows):
-        value = row[column]
-        if kind == "text":
-            array[index] = _text(value)
-        elif value is None:
-            array[index] = np.datetime64("NaT") if kind == "day" else np.nan
-        else:
-            array[index] = value
-    return array
-
-
-def _text(value: object) -> str:
-    """Write names as a list for people, and objects as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
-        return "; ".join(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _finish(path: Path, layers: Sequence[_Layer], result: RunResult) -> None:
-    """Add what GDAL cannot write, and set every time to the end of the week."""
-    instant = result.partition.week.end.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    connection = sqlite3.connect(path)
-    try:
-        # the draft is private and is synced when it is moved into place
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.executescript(_SCHEMA_EXTENSION + _STYLE_TABLE)
-        connection.executemany(
-            "INSERT INTO gpkg_data_column_constraints "
-            "(constraint_name, constraint_type, value, description) "
-            "VALUES (?, 'enum', ?, ?)",
-            [
-                (f"{name}_codes", code, label[0])
-                for name, labels in VOCABULARIES.items()
-                for code, label in labels.items()
-            ],
-        )
-        connection.executemany(
-            "INSERT INTO gpkg_data_columns VALUES (?, ?, ?, ?, ?, NULL, ?)",
-            [
-                (
-                    layer.name,
-                    column,
-                    column,
-                    *FIELD_LABELS[column],
-                    f"{column}_codes" if column in VOCABULARIES else None,
-                )
-                for layer in layers
-                for column in layer.columns
-            ],
-        )
-        connection.executemany(
-            "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
-            "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, "
-            "description, owner, update_time) "
-            "VALUES ('', '', ?, 'geom', 'rsmonitor', ?, '', 1, ?, '', ?)",
-            [(layer.name, layer.style, layer.title, instant) for layer in layers],
-        )
-        connection.execute("UPDATE gpkg_contents SET last_change = ?", (instant,))
-        connection.execute(
-            "UPDATE gpkg_metadata_reference SET timestamp = ?", (instant,)
-        )
-        connection.commit()
-    finally:
-        connection.close()

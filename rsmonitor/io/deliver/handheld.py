@@ -6,7 +6,7 @@ as they are; maps in GCJ-02 would show them some hundred metres off.
 
 import re
 import xml.etree.ElementTree as ET  # written, never parsed
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +41,17 @@ class _Place:
     text: str
     tier: str
     alert: Alert
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """How a package names one alert, and where it sends a person."""
+
+    name: str
+    """For the screen of a receiver."""
+
+    point: Point
+    """Inside the outline, CRS84."""
 
 
 def short_names(alert_ids: Iterable[str]) -> dict[str, str]:
@@ -123,16 +134,27 @@ def write_kml(alerts: Sequence[Alert], *, invented: bool) -> bytes:
     return _document(root)
 
 
-def write_gpx(alerts: Sequence[Alert], *, invented: bool) -> bytes:
+def write_gpx(
+    alerts: Sequence[Alert],
+    *,
+    invented: bool,
+    marks: Mapping[str, Mark] | None = None,
+    route: Sequence[tuple[str, Point]] = (),
+) -> bytes:
     """
     Write alerts as GPX 1.1: a waypoint each, and its outline as a track.
 
     Parameters
     ----------
     alerts : sequence of Alert
-        By rank.
+        By rank, or in the order of visits.
     invented : bool
         True where licences are invented, which is said.
+    marks : Mapping of str to Mark, optional
+        By `Alert.alert_id`: names and points of a package, in place of those that
+        every export gives.
+    route : sequence of tuple of str and Point, default ()
+        Stops of a round, which becomes a route; none is written without them.
 
     Returns
     -------
@@ -146,7 +168,7 @@ def write_gpx(alerts: Sequence[Alert], *, invented: bool) -> bytes:
     """
     root = ET.Element("gpx", xmlns=GPX, version="1.1", creator="rsmonitor")
     _text(ET.SubElement(root, "metadata"), "desc", notice(invented=invented))
-    places = list(_places(alerts))
+    places = list(_places(alerts, marks))
     for place in places:
         mark = ET.SubElement(root, "wpt", _lat_lon(place.point.x, place.point.y))
         _text(mark, "name", place.name)
@@ -154,6 +176,13 @@ def write_gpx(alerts: Sequence[Alert], *, invented: bool) -> bytes:
         _text(mark, "desc", f"{place.title}; {place.text}")
         _text(mark, "sym", "Flag, Red" if place.tier == "high" else "Flag, Blue")
         _text(mark, "type", place.alert.verdict.category.value)
+    if route:
+        drawn = ET.SubElement(root, "rte")
+        _text(drawn, "name", "走访顺序 visits")
+        _text(drawn, "desc", "直线，不是道路 straight lines, not roads")
+        for name, point in route:
+            stop = ET.SubElement(drawn, "rtept", _lat_lon(point.x, point.y))
+            _text(stop, "name", name)
     for place in places:
         track = ET.SubElement(root, "trk")
         _text(track, "name", place.name)
@@ -197,18 +226,24 @@ def place_of(alert: Alert) -> tuple[Point, Polygon | MultiPolygon]:
     return Point(round(inside.x, DECIMALS), round(inside.y, DECIMALS)), outline
 
 
-def _places(alerts: Sequence[Alert]) -> Iterator[_Place]:
+def _places(
+    alerts: Sequence[Alert], marks: Mapping[str, Mark] | None = None
+) -> Iterator[_Place]:
     """Say of each alert what a small screen shows."""
     names = short_names(alert.alert_id for alert in alerts)
     for alert in alerts:
         point, outline = place_of(alert)
+        name = names[alert.alert_id]
+        if marks and alert.alert_id in marks:
+            mark = marks[alert.alert_id]
+            name, point = mark.name, mark.point
         seen, verdict = alert.site.latest.disturbance, alert.verdict
         zh, en = CATEGORY_LABELS[verdict.category]
         sure = CERTAINTY_LABELS[verdict.certainty]
         tier, cause = TIER_LABELS[seen.tier], CAUSE_LABELS[alert.site.latest.cause]
         mu = seen.area_m2 / M2_PER_MU
         yield _Place(
-            name=names[alert.alert_id],
+            name=name,
             point=point,
             polygons=tuple(p for p in get_parts(outline) if isinstance(p, Polygon)),
             title=f"{zh} {mu:.1f}亩 ({en}, {mu:.1f} mu)",

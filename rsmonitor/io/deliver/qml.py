@@ -7,8 +7,14 @@ version read.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 from xml.etree import ElementTree as ET
+
+Element: TypeAlias = ET.Element
+"""A piece of a style."""
+
+_HALO_MM: Final = 0.7
+"""By how much a halo is wider than its outline."""
 
 _HEAD: Final = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 
@@ -34,6 +40,12 @@ class Entry:
 
     line: str = "solid"
     """Outline, one of Qt's: ``solid``, ``dash`` or ``dot``."""
+
+    fill_alpha: int = 200
+    """How dense the fill is, 0 to 255: what shall be judged must be seen through it."""
+
+    halo: str | None = None
+    """Colour ``#rrggbb`` of a wider line under the outline, for outlines on imagery."""
 
 
 def categorised(
@@ -112,6 +124,7 @@ def document(
     titles: Mapping[str, str],
     code_lists: Mapping[str, Mapping[str, str]],
     label_field: str | None = None,
+    extra: Sequence[Element] = (),
 ) -> str:
     """
     Write a whole style.
@@ -126,6 +139,8 @@ def document(
         By column: label of each code it may hold.
     label_field : str, optional
         Column that is written beside each feature.
+    extra : sequence of Element, optional
+        What else it holds: forms, map tips.
 
     Returns
     -------
@@ -142,16 +157,114 @@ def document(
     for column in titles:
         field = ET.SubElement(fields, "field", name=column, configurationFlags="None")
         if column in code_lists:
-            field.append(_value_map(code_lists[column]))
+            field.append(value_map(code_lists[column]))
     aliases = ET.SubElement(root, "aliases")
     # index 0 is the feature id
     for index, (column, title) in enumerate(titles.items(), start=1):
         ET.SubElement(aliases, "alias", index=str(index), field=column, name=title)
     root.append(ET.fromstring(renderer))  # noqa: S314 - our own text
     if label_field:
-        root.append(_labels(label_field))
+        root.append(labels(label_field))
+    root.extend(extra)
     ET.SubElement(root, "layerGeometryType").text = "2"
     return _HEAD + ET.tostring(root, encoding="unicode")
+
+
+def layer_style(renderer: str, parts: Sequence[Element]) -> str:
+    """
+    Write a style of which everything but the renderer is given as it is.
+
+    Parameters
+    ----------
+    renderer : str
+        A ``renderer-v2`` element.
+    parts : sequence of Element
+        Fields, forms, labels, map tips, in any order.
+
+    Returns
+    -------
+    str
+        What QGIS calls a QML file.
+    """
+    root = ET.Element(
+        "qgis",
+        version="3.22.0",
+        styleCategories="AllStyleCategories",
+        labelsEnabled="1",
+    )
+    root.extend(parts)
+    root.append(ET.fromstring(renderer))  # noqa: S314 - our own text
+    ET.SubElement(root, "layerGeometryType").text = "2"
+    return _HEAD + ET.tostring(root, encoding="unicode")
+
+
+def labels(field: str, *, expression: bool = False, always: bool = False) -> Element:
+    """
+    Write labels with a white halo.
+
+    Parameters
+    ----------
+    field : str
+        Column that is written beside each feature, or an expression.
+    expression : bool, default False
+        Which of the two it is.
+    always : bool, default False
+        Whether a label is drawn where it lies over another one too.
+
+    Returns
+    -------
+    Element
+        A ``labeling`` element.
+    """
+    labeling = ET.Element("labeling", type="simple")
+    settings = ET.SubElement(labeling, "settings", calloutType="simple")
+    style = ET.SubElement(
+        settings,
+        "text-style",
+        fieldName=field,
+        fontSize="9",
+        fontSizeUnit="Point",
+        textColor="0,0,0,255",
+        isExpression=str(int(expression)),
+    )
+    ET.SubElement(
+        style,
+        "text-buffer",
+        bufferDraw="1",
+        bufferSize="0.8",
+        bufferSizeUnits="MM",
+        bufferColor="255,255,255,255",
+    )
+    ET.SubElement(settings, "placement", placement="1", placementFlags="10")
+    rendering = ET.SubElement(settings, "rendering", drawLabels="1", obstacle="1")
+    if always:
+        rendering.set("displayAll", "1")
+        style.set("fontWeight", "75")
+    return labeling
+
+
+def value_map(codes: Mapping[str, str]) -> Element:
+    """
+    Write the widget that shows labels for codes.
+
+    Parameters
+    ----------
+    codes : Mapping of str to str
+        Label by code, in the order of the list.
+
+    Returns
+    -------
+    Element
+        An ``editWidget`` element.
+    """
+    widget = ET.Element("editWidget", type="ValueMap")
+    config = ET.SubElement(widget, "config")
+    options = ET.SubElement(config, "Option", type="Map")
+    entries = ET.SubElement(options, "Option", type="List", name="map")
+    for code, label in codes.items():
+        entry = ET.SubElement(entries, "Option", type="Map")
+        ET.SubElement(entry, "Option", type="QString", name=label, value=code)
+    return widget
 
 
 def _symbol(name: str, entry: Entry) -> ET.Element:
@@ -164,12 +277,8 @@ def _symbol(name: str, entry: Entry) -> ET.Element:
         clip_to_extent="1",
         force_rhr="0",
     )
-    layer = ET.SubElement(
-        symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0"}
-    )
-    layer.set("pass", "0")
-    properties = {
-        "color": _rgba(entry.fill or "#ffffff", 200 if entry.fill else 0),
+    style = {
+        "color": _rgba(entry.fill or "#ffffff", entry.fill_alpha if entry.fill else 0),
         "joinstyle": "miter",
         "outline_color": _rgba(entry.outline, 255),
         "outline_style": entry.line,
@@ -177,47 +286,27 @@ def _symbol(name: str, entry: Entry) -> ET.Element:
         "outline_width_unit": "MM",
         "style": "solid" if entry.fill else "no",
     }
-    for key, value in properties.items():
-        ET.SubElement(layer, "prop", k=key, v=value)
+    if entry.halo is not None:
+        wider = entry.outline_mm + _HALO_MM
+        halo = {
+            "style": "no",
+            "outline_style": "solid",
+            "outline_color": _rgba(entry.halo, 255),
+            "outline_width": f"{wider:g}",
+        }
+        _symbol_layer(symbol, {**style, **halo})
+    _symbol_layer(symbol, style)
     return symbol
 
 
-def _labels(field: str) -> ET.Element:
-    """Write labels with a white halo."""
-    labeling = ET.Element("labeling", type="simple")
-    settings = ET.SubElement(labeling, "settings", calloutType="simple")
-    style = ET.SubElement(
-        settings,
-        "text-style",
-        fieldName=field,
-        fontSize="9",
-        fontSizeUnit="Point",
-        textColor="0,0,0,255",
-        isExpression="0",
+def _symbol_layer(symbol: Element, properties: Mapping[str, str]) -> None:
+    """Add a simple fill to a symbol."""
+    layer = ET.SubElement(
+        symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0"}
     )
-    ET.SubElement(
-        style,
-        "text-buffer",
-        bufferDraw="1",
-        bufferSize="0.8",
-        bufferSizeUnits="MM",
-        bufferColor="255,255,255,255",
-    )
-    ET.SubElement(settings, "placement", placement="1", placementFlags="10")
-    ET.SubElement(settings, "rendering", drawLabels="1", obstacle="1")
-    return labeling
-
-
-def _value_map(codes: Mapping[str, str]) -> ET.Element:
-    """Write the widget that shows labels for codes."""
-    widget = ET.Element("editWidget", type="ValueMap")
-    config = ET.SubElement(widget, "config")
-    options = ET.SubElement(config, "Option", type="Map")
-    entries = ET.SubElement(options, "Option", type="List", name="map")
-    for code, label in codes.items():
-        entry = ET.SubElement(entries, "Option", type="Map")
-        ET.SubElement(entry, "Option", type="QString", name=label, value=code)
-    return widget
+    layer.set("pass", "0")
+    for key, value in properties.items():
+        ET.SubElement(layer, "prop", k=key, v=value)
 
 
 def _rgba(colour: str, alpha: int) -> str:

@@ -8,10 +8,10 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from unicodedata import east_asian_width
 
 from rsmonitor.errors import ContractError, OutputError
@@ -27,8 +27,12 @@ MAX_CELL: Final = 32_767
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 """Characters that XML 1.0 cannot hold."""
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""With what a text begins that a spreadsheet takes for a formula."""
+FORMULA_STARTS: Final = (
+    *("=", "+", "-", "@", "\t", "\r", "\n"),
+    *("\uff1d", "\uff0b", "\uff0d", "\uff20"),
+)
+"""With what a text begins that a spreadsheet takes for a formula: an input method for
+Chinese writes the signs at full width, and some programs take them too."""
 
 _SHEET_NAME: Final = re.compile(r"[^\[\]:*?/\\']{1,31}")
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -129,9 +133,7 @@ def xlsx(tables: Sequence[Table], *, heading: str, remarks: Sequence[str]) -> by
         for row in table.rows:
             sheet.append([_shown(cell) for cell in row])
         for line in sheet.iter_rows():
-            for cell in line:
-                if isinstance(cell.value, str):
-                    cell.data_type = "s"  # never a formula
+            _hold_as_text(line)
         for number, column in enumerate(table.columns):
             widest = max((len(str(row[number])) for row in table.rows), default=0)
             width = min(_WIDEST, max(8, widest, len(column.heading)) + 2)
@@ -140,7 +142,7 @@ def xlsx(tables: Sequence[Table], *, heading: str, remarks: Sequence[str]) -> by
     book.properties.created = book.properties.modified = moment
     written = io.BytesIO()
     book.save(written)
-    return _without_time(written.getvalue())
+    return without_time(written.getvalue())
 
 
 def csv_bytes(tables: Sequence[Table]) -> bytes:
@@ -228,6 +230,29 @@ def clean(text: str) -> str:
     return _CONTROL.sub("", text)[:MAX_CELL]
 
 
+def harmless(text: str) -> str:
+    """
+    Write a text so that no spreadsheet takes it for a formula.
+
+    Parameters
+    ----------
+    text : str
+        Any text, also one that a stranger wrote.
+
+    Returns
+    -------
+    str
+        As `clean` gives it, after an apostrophe where it began like a formula.
+
+    Examples
+    --------
+    >>> harmless("=1+1"), harmless("甲矿")
+    ("'=1+1", '甲矿')
+    """
+    text = clean(text)
+    return f"'{text}"[:MAX_CELL] if text.startswith(FORMULA_STARTS) else text
+
+
 def require_suffix(name: str, known: Sequence[str]) -> str:
     """
     Tell a format by the name of a file.
@@ -270,16 +295,22 @@ def _shown(cell: Cell) -> Cell:
     return clean(cell) if isinstance(cell, str) else cell
 
 
+def _hold_as_text(cells: Iterable[Any]) -> None:
+    """Keep openpyxl from making a formula of a text, and Excel once it is edited."""
+    for cell in cells:
+        if isinstance(cell.value, str):
+            cell.data_type = "s"
+            if cell.value.startswith(FORMULA_STARTS):
+                cell.quotePrefix = True
+
+
 def _plain(cell: Cell) -> str:
     """Give a cell as text that no spreadsheet takes for a formula."""
     if cell is None:
         return NOT_MEASURED
     if isinstance(cell, bool):
         return "true" if cell else "false"
-    text = clean(cell) if isinstance(cell, str) else str(cell)
-    if isinstance(cell, str) and text.startswith(_FORMULA):
-        return f"'{text}"
-    return text
+    return harmless(cell) if isinstance(cell, str) else str(cell)
 
 
 def _printed(cell: Cell) -> str:
@@ -293,8 +324,20 @@ def _width(text: str) -> int:
     return sum(1 + (east_asian_width(c) in "WF") for c in text)
 
 
-def _without_time(data: bytes) -> bytes:
-    """Pack a workbook anew, without the time at which it was made."""
+def without_time(data: bytes) -> bytes:
+    """
+    Pack a workbook anew, without the time at which it was made.
+
+    Parameters
+    ----------
+    data : bytes
+        An XLSX as openpyxl writes it.
+
+    Returns
+    -------
+    bytes
+        The same workbook; the same content gives the same bytes.
+    """
     written = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(data)) as packed,

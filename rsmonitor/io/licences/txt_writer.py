@@ -5,37 +5,21 @@ written in a section of its own, which other programs skip and `rsmonitor` reads
 that nothing is lost on the way out and back but the digits that are not printed.
 """
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
-
-import numpy as np
-import shapely
-from shapely import MultiPolygon, Polygon
 
 from rsmonitor.errors import LicenceError
 from rsmonitor.io.foundation.files import write_atomic
-from rsmonitor.io.licences import gauss
-from rsmonitor.io.licences.gauss import A_ZONE_M, Zone, zone_at
+from rsmonitor.io.licences.gauss import Zone, zone_at
 from rsmonitor.io.licences.txt import RIGHTS_SECTION
 from rsmonitor.records.licence import Licence
-from rsmonitor.stages.geodesy import area_m2
-
-_MAX_OFF_DEGREES: Final = 4.5
-_SQUARE_METRES_A_HECTARE: Final = 10_000.0
-_HEAD: Final = (
-    "[属性描述]",
-    "格式版本号=1.01版本",
-    "数据产生单位=rsmonitor",
-    "坐标系=2000国家大地坐标系",
-    "几度分带={width}",
-    "投影类型=高斯克吕格",
-    "计量单位=米",
-    "带号={zone}",
-    "精度={decimals}",
-    "转换参数=,,,,,,",
+from rsmonitor.stages.parcel_text import (
+    MAX_OFF_DEGREES,
+    TextParcel,
+    degrees_off,
+    head_lines,
+    parcel_lines,
 )
 
 
@@ -92,16 +76,16 @@ def txt_of(
     chosen = (
         Zone(zone) if zone is not None else zone_at(licences[0].geometry.centroid.x)
     )
-    head = (
-        line.format(width=chosen.width, zone=chosen.number, decimals=decimals)
-        for line in _HEAD
-    )
-    lines = [*head, f"[{RIGHTS_SECTION}]"]
+    for licence in licences:
+        _require_near(licence, chosen)
+    lines = [*head_lines(chosen.number, decimals=decimals), f"[{RIGHTS_SECTION}]"]
     for number, licence in enumerate(licences, start=1):
         lines += (f"{number}.{name}={_escaped(v)}" for name, v in _said(licence) if v)
-    lines.append("[地块坐标]")
-    for licence in licences:
-        lines += _parcel(licence, chosen, decimals)
+    parcels = [
+        TextParcel(number=one.licence_id, name=one.mine, geometry=one.geometry)
+        for one in licences
+    ]
+    lines += parcel_lines(parcels, chosen.number, decimals=decimals)
     text = "\r\n".join([*lines, ""])
     try:
         text.encode("utf-8")
@@ -154,46 +138,12 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
-def _plain(value: str) -> str:
-    """Make a value fit a field between commas; the section has it whole."""
-    for mark in ",，@;；":
-        value = value.replace(mark, " ")
-    return " ".join(value.split())
-
-
-def _parcel(licence: Licence, zone: Zone, decimals: int) -> Iterator[str]:
-    """Write one parcel."""
-    rings = list(_rings(licence.geometry))
-    corners = [_metres(licence, ring, zone) for ring in rings]
-    count = sum(len(ring) for ring in corners)
-    hectares = area_m2(licence.geometry) / _SQUARE_METRES_A_HECTARE
-    name = _plain(licence.mine)
-    number = _plain(licence.licence_id)
-    yield f"{count},{hectares:.4f},{number},{name},面,,,,@"
-    for label, ring in enumerate(corners, start=1):
-        different = len(ring) - 1
-        for place, (northing, easting) in enumerate(ring.tolist()):
-            point = place % different + 1
-            yield f"J{point},{label},{northing:.{decimals}f},{easting:.{decimals}f}"
-
-
-def _rings(geometry: Polygon | MultiPolygon) -> Iterable[shapely.LinearRing]:
-    """List outer rings and holes; containment tells them apart."""
-    for part in shapely.get_parts(geometry):
-        yield part.exterior
-        yield from part.interiors
-
-
-def _metres(
-    licence: Licence, ring: shapely.LinearRing, zone: Zone
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Give northing and numbered easting of a ring."""
-    lonlat = shapely.get_coordinates(ring)
-    off = float(np.abs(lonlat[:, 0] - zone.meridian).max())
-    if not math.isfinite(off) or off > _MAX_OFF_DEGREES:
+def _require_near(licence: Licence, zone: Zone) -> None:
+    """Refuse what lies too far from the middle of the zone."""
+    off = degrees_off(licence.geometry, zone.number)
+    # written so that NaN is too far
+    if not off <= MAX_OFF_DEGREES:
         raise LicenceError(
             f"licence {licence.licence_id} lies {off:.1f} degrees from the middle of "
             f"zone {zone.number}; write it in a file of its own zone"
         )
-    easting, northing = zone.to_metres(gauss.CGCS2000, lonlat[:, 0], lonlat[:, 1])
-    return np.column_stack([northing, easting + zone.number * A_ZONE_M])

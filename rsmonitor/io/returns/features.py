@@ -7,6 +7,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rsmonitor.io.deliver.triage.delivery import (
+    ALERTS,
+    DELIVERY,
+    PACKAGE_ID,
+    SCHEMA_VERSION,
+)
 from rsmonitor.io.licences.untrusted import decoded, read_bytes
 from rsmonitor.io.returns.columns import MAX_TEXT, named
 from rsmonitor.io.returns.geometry import (
@@ -34,6 +40,7 @@ LEFT JOIN gpkg_spatial_ref_sys s ON s.srs_id = g.srs_id
 WHERE c.data_type IN ('features', 'attributes')
 LIMIT 101
 """
+_WORDS: Final = frozenset({"cause", "note", "imagery", "photos"})
 _SYSTEM: Final = frozenset(
     {"gpkg_contents", "gpkg_geometry_columns", "gpkg_spatial_ref_sys"}
 )
@@ -81,22 +88,27 @@ def read_geopackage(
     refused : list of Refusal
         Features whose geometry cannot be read.
     notes : list of str
-        Layers that were passed over.
+        Layers that were passed over; which delivery it is; how many of its alerts
+        nobody has judged.
 
     Raises
     ------
     ReturnsError
-        If it is damaged, or no layer has a known column.
+        If it is damaged, or no layer has a known column, or nothing in a delivery is
+        judged.
     """
     rows: list[Row] = []
     refused: list[Refusal] = []
     notes: list[str] = []
     used = 0
     try:
-        layers = database.execute(_LAYERS).fetchall()
+        layers = _layers(database, file)
+        delivery = _delivery(database, file) if "verdict" in fields else None
+        if delivery is not None:
+            # its other layers are ours, and no outline of it says anything new
+            layers = [(ALERTS, None, None, None, None)]
+            notes.append(f"{file}: is delivery {delivery}")
         real = set(tables(database))
-        if len(layers) > _MAX_LAYERS:
-            raise ReturnsError(f"{file}: more than {_MAX_LAYERS} layers; split it")
         for name, column, organization, code, definition in layers:
             if name not in real:
                 notes.append(f"{file}: layer {name!r} is no table; not read")
@@ -123,6 +135,8 @@ def read_geopackage(
     if not used:
         wanted = ", ".join(names[0] for names in fields.values())
         raise ReturnsError(f"{file}: no layer has a column such as {wanted}")
+    if delivery is not None:
+        rows = _judged(rows, refused, notes, file)
     return rows, refused, notes
 
 
@@ -176,6 +190,58 @@ def read_geojson(
     if len(features) > MAX_FEATURES:
         raise ReturnsError(f"{file}: more than {MAX_FEATURES} features; split it")
     return rows, refused, []
+
+
+def _layers(database: sqlite3.Connection, file: str) -> list[tuple[Any, ...]]:
+    """List the layers that a GeoPackage says it has."""
+    layers = database.execute(_LAYERS).fetchall()
+    if len(layers) > _MAX_LAYERS:
+        raise ReturnsError(f"{file}: more than {_MAX_LAYERS} layers; split it")
+    return layers
+
+
+def _delivery(database: sqlite3.Connection, file: str) -> str | None:
+    """Say which delivery a file is; None where it is none of ours."""
+    if DELIVERY not in tables(database):
+        return None
+    told = dict(
+        database.execute(f"SELECT key, value FROM {DELIVERY} LIMIT 20")  # noqa: S608
+    )
+    name, version = str(told.get("package_id")), str(told.get("schema_version"))
+    if not PACKAGE_ID.fullmatch(name):
+        raise ReturnsError(
+            f"{file}: its table {DELIVERY} names no delivery, got {name[:80]!r}; use "
+            "the file that was delivered"
+        )
+    if version != str(SCHEMA_VERSION):
+        raise ReturnsError(
+            f"{file}: is of format {version[:80]!r}, and this rsmonitor reads "
+            f"{SCHEMA_VERSION}; use the rsmonitor that made it"
+        )
+    return name
+
+
+def _judged(
+    rows: list[Row], refused: list[Refusal], notes: list[str], file: str
+) -> list[Row]:
+    """Keep the rows with a verdict; tell of the others, of those with words by name."""
+    judged = [row for row in rows if "verdict" in row.fields]
+    silent = [row for row in rows if "verdict" not in row.fields]
+    if silent:
+        notes.append(f"{file}: {len(silent)} of {len(rows)} alerts are not judged")
+    started = [row for row in silent if _WORDS & row.fields.keys()]
+    if started:
+        named_rows = ", ".join(str(row.line) for row in started[:20])
+        notes.append(
+            f"{file}: features {named_rows} hold words and no verdict, so that nothing "
+            "of them is kept; choose a verdict (判定)"
+        )
+    if not judged and not refused:
+        raise ReturnsError(
+            f"{file}: none of its {len(rows)} alerts is judged yet; choose verdicts "
+            "(判定) in QGIS, save the layer, and bring it again"
+        )
+    return judged
 
 
 def _feature(

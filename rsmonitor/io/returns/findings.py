@@ -37,6 +37,9 @@ MAX_PHOTOS: Final = 100
 _SPECIAL: Final = "特殊用地"
 _BETWEEN: Final = re.compile(r"[;；|\n]+")
 _LONGEST_NAME: Final = 80
+_SHORT: Final = 12
+"""Characters of an alert's id behind its ``a``."""
+
 _VERDICTS: Final = (
     "a verdict is lawful 合法, unlawful 违法, pseudo_change 伪变化, special_use "
     "特殊用地 or unclear 待核"
@@ -115,6 +118,9 @@ def _said(
     """Understand one row."""
     fields = row.fields
     given = fields.get("id", "").strip()
+    if given.lower() not in known and "a" + given[-_SHORT:].lower() in known:
+        # a parcel number of the forms ends with the twelve characters of its alert
+        given = "a" + given[-_SHORT:]
     if given.lower() not in known:
         raise UnusableRowError(
             repr(given[:80]),

@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -24,13 +25,14 @@ from rsmonitor.io.returns.features import (
     read_geopackage,
 )
 from rsmonitor.io.returns.rows import ReturnsError, RowFile, UnusableRowError
-from rsmonitor.io.returns.sqlite_door import START, opened
+from rsmonitor.io.returns.sqlite_door import START, companions, opened
 from rsmonitor.io.returns.tables import read_table
 
 MAX_PACKAGE_BYTES: Final = 512 * 2**20
 """Largest zip of a table and its photos."""
 
 _TABLES: Final = (".csv", ".txt", ".xlsx", ".gpkg", ".geojson", ".json", ".db")
+_TRIAGE: Final = "triage.gpkg"
 _WORKBOOK: Final = b"[Content_Types].xml"
 _PIECE: Final = 2**20
 _RULE_PHOTO: Final = (
@@ -131,6 +133,10 @@ def _unpacked(path: Path, fields: Mapping[str, tuple[str, ...]]) -> Iterator[Row
     content = read_bytes(path, what="a package", max_bytes=MAX_PACKAGE_BYTES)
     members = Members(path.name, content, max_unpacked=2 * MAX_PACKAGE_BYTES)
     found = [n for n in members.names if PurePosixPath(n).suffix.lower() in _TABLES]
+    # a whole delivery that comes back: its triage file is what people filled in
+    triage = [name for name in found if PurePosixPath(name).name == _TRIAGE]
+    passed = [name for name in found if name not in triage] if len(found) > 1 else []
+    found = triage if len(triage) == 1 else found
     if len(found) != 1:
         raise ReturnsError(
             f"{path.name}: has {len(found)} tables ({', '.join(found[:5])}): a package "
@@ -151,10 +157,15 @@ def _unpacked(path: Path, fields: Mapping[str, tuple[str, ...]]) -> Iterator[Row
     with tempfile.TemporaryDirectory(prefix="rsmonitor-") as folder:
         table = Path(folder, "table" + PurePosixPath(found[0]).suffix.lower())
         _extract(path, found[0], table)
+        if f"{found[0]}-wal" in members.names:
+            _extract(path, f"{found[0]}-wal", table.with_name(f"{table.name}-wal"))
         name = f"{path.name}/{found[0]}"
         try:
             with _opened(table, fields, name, photo) as file:
-                yield file
+                notes = tuple(
+                    f"{path.name}: {one!r} in it is not read" for one in passed
+                )
+                yield replace(file, notes=(*file.notes, *notes))
         except LicenceError as error:
             raise ReturnsError(str(error).replace(str(table), name)) from error
 
@@ -228,10 +239,16 @@ def _start(path: Path) -> bytes:
 
 
 def _digest(path: Path) -> str:
-    """Give the digest of a file."""
+    """Give the digest of a file, with what SQLite keeps beside it."""
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.file_digest(file, "sha256")
+            file.seek(0)
+            if file.read(len(START)) == START:
+                # two copies may differ in what lies beside them only
+                for beside in companions(path):
+                    digest.update(beside.read_bytes())
+            return digest.hexdigest()
     except OSError as error:
         raise ReturnsError(f"{path}: cannot be read: {error}") from error
 

@@ -22,6 +22,10 @@ _TITLES: Final = 20
 _FEWEST: Final = 2
 """Known columns that make a row a head."""
 
+_UNFILLED: Final = frozenset({"id"})
+"""What a row holds that names a site and that nobody filled in: a field pack gives out
+tables of such rows, and not every site is visited in a day."""
+
 
 def read_table(
     path: Path, *, fields: Mapping[str, tuple[str, ...]], file: str
@@ -45,7 +49,7 @@ def read_table(
     refused : list of Refusal
         Rows with a formula where a value is needed.
     notes : list of str
-        Sheets that were passed over.
+        Sheets that were passed over, and how many rows nobody had filled in.
 
     Raises
     ------
@@ -71,8 +75,11 @@ def read_table(
                 notes.append(f"{file}, sheet {sheet.name!r}: no head; not read")
             continue
         tables += 1
+        unfilled = 0
         for row in _rows(sheet, head, fields):
-            if isinstance(row, Row):
+            if isinstance(row, Row) and row.fields.keys() == _UNFILLED:
+                unfilled += 1
+            elif isinstance(row, Row):
                 rows.append(row)
             else:
                 line, where, value = row
@@ -85,6 +92,12 @@ def read_table(
                         rule="a formula is no value that somebody wrote: paste values",
                     )
                 )
+        if unfilled:
+            named_it = f", sheet {sheet.name!r}" if sheet.name else ""
+            notes.append(
+                f"{file}{named_it}: {unfilled} rows name a site and nothing else: "
+                "nobody filled them in, so they are passed over"
+            )
     if not tables:
         wanted = ", ".join(names[0] for names in fields.values())
         raise ReturnsError(

@@ -3,13 +3,13 @@
 import math
 
 import numpy as np
-import pyproj
 import shapely
-from numpy.typing import NDArray
-from shapely import MultiPolygon, Polygon
+from shapely import LineString, MultiPolygon, Point, Polygon
 from shapely.geometry.base import BaseGeometry
 
+from rsmonitor.errors import ContractError
 from rsmonitor.records.grid import Grid
+from rsmonitor.stages.geodesy import WGS84, from_lonlat, to_lonlat
 
 Box = tuple[float, float, float, float]
 """West, south, east and north."""
@@ -25,9 +25,7 @@ class Place:
     """
 
     def __init__(self, grid: Grid) -> None:
-        crs = pyproj.CRS.from_user_input(grid.crs)
-        self._to_grid = pyproj.Transformer.from_crs("OGC:CRS84", crs, always_xy=True)
-        self._to_lonlat = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
+        self._crs = grid.crs
         self.extent = (grid.left, grid.right, grid.bottom, grid.top)
         x, y = (grid.left + grid.right) / 2, (grid.bottom + grid.top) / 2
         reach_x, reach_y = grid.right - x, grid.top - y
@@ -40,15 +38,14 @@ class Place:
         reach_y *= max(1.0, width_m / height_m)
         self.view = (x - reach_x, x + reach_x, y - reach_y, y + reach_y)
         self._frame = shapely.box(x - reach_x, y - reach_y, x + reach_x, y + reach_y)
-        self.centre = self._to_lonlat.transform(x, y)
+        middle = to_lonlat(Point(x, y), grid.crs)
+        self.centre = (middle.x, middle.y)
 
     def _distance(self, x0: float, y0: float, x1: float, y1: float) -> float:
         """Measure on the ellipsoid, metres."""
-        lon, lat = self._to_lonlat.transform([x0, x1], [y0, y1])
-        distance: float = pyproj.Geod(ellps="WGS84").inv(
-            lon[0], lat[0], lon[1], lat[1]
-        )[2]
-        return distance
+        line = to_lonlat(LineString([(x0, y0), (x1, y1)]), self._crs)
+        (lon0, lat0), (lon1, lat1) = shapely.get_coordinates(line)
+        return float(WGS84.inv(lon0, lat0, lon1, lat1)[2])
 
     def here(self, geometry: Polygon | MultiPolygon) -> list[Polygon]:
         """
@@ -64,8 +61,9 @@ class Place:
         list of Polygon
             What of it lies on the panel.
         """
-        moved = shapely.transform(geometry, self._moved)
-        if not np.isfinite(shapely.get_coordinates(moved)).all():
+        try:
+            moved = from_lonlat(geometry, self._crs)
+        except ContractError:
             return []  # far outside what the projection can show
         cut = shapely.make_valid(moved).intersection(self._frame)
         return [
@@ -73,10 +71,6 @@ class Place:
             for part in shapely.get_parts(cut)
             if isinstance(part, Polygon) and not part.is_empty
         ]
-
-    def _moved(self, lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Bring coordinates, shape (n, 2), to the grid's CRS."""
-        return np.column_stack(self._to_grid.transform(*lonlat.T))
 
     def percent(self, geometry: BaseGeometry) -> Box:
         """
@@ -111,7 +105,8 @@ class Place:
             Unit vector on the sheet, x to the right and y up.
         """
         lon, lat = self.centre
-        x, y = self._to_grid.transform([lon, lon], [lat, lat + 1e-3])
+        line = from_lonlat(LineString([(lon, lat), (lon, lat + 1e-3)]), self._crs)
+        x, y = shapely.get_coordinates(line).T
         right = (x[1] - x[0]) * self.metres_per_x
         up = (y[1] - y[0]) * self.metres_per_y
         length = math.hypot(right, up)
@@ -136,10 +131,12 @@ class Place:
         samples = np.linspace(0.0, 1.0, 201)
         if along == "x":
             xs, ys = left + samples * (right - left), np.full(201, bottom)
-            position, degrees = xs, self._to_lonlat.transform(xs, ys)[0]
+            position, axis = xs, 0
         else:
             xs, ys = np.full(201, left), bottom + samples * (top - bottom)
-            position, degrees = ys, self._to_lonlat.transform(xs, ys)[1]
+            position, axis = ys, 1
+        edge = to_lonlat(LineString(np.column_stack([xs, ys])), self._crs)
+        degrees = shapely.get_coordinates(edge)[:, axis]
         step = round_below((degrees[-1] - degrees[0]) / 2)
         first = math.ceil(degrees[0] / step)
         last = math.floor(degrees[-1] / step)

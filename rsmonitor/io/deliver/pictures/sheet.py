@@ -1,4 +1,4 @@
-"""The sheet of `rsmonitor.io.deliver.map`: what stands where.
+"""The sheet of `rsmonitor.io.deliver.pictures.map`: what stands where.
 
 Imports matplotlib, which is optional; only `render_map` imports this.
 """
@@ -27,7 +27,7 @@ from rsmonitor.io.deliver.legend import (
     Validity,
     validity_on,
 )
-from rsmonitor.io.deliver.pen import (
+from rsmonitor.io.deliver.pictures.pen import (
     FAINT,
     INK,
     SOLID,
@@ -38,8 +38,8 @@ from rsmonitor.io.deliver.pen import (
     ems,
     swatch,
 )
-from rsmonitor.io.deliver.place import Box, Place
-from rsmonitor.io.deliver.shades import (
+from rsmonitor.io.deliver.pictures.place import Box, Place
+from rsmonitor.io.deliver.pictures.shades import (
     MOST_YEARS,
     OPACITY,
     blended,
@@ -51,7 +51,7 @@ from rsmonitor.io.deliver.shades import (
     thinned,
     years_of,
 )
-from rsmonitor.io.deliver.typeface import WIDE_SPACE, Typeface
+from rsmonitor.io.deliver.pictures.typeface import WIDE_SPACE, Typeface
 from rsmonitor.records.alert import M2_PER_MU, NOTICE, NOTICE_INVENTED
 from rsmonitor.records.grid import Grid
 from rsmonitor.records.licence import KIND_LABELS, LicenceKind
@@ -59,7 +59,7 @@ from rsmonitor.records.run import RunResult
 from rsmonitor.records.verdict import CATEGORY_LABELS, Category
 
 if TYPE_CHECKING:
-    from rsmonitor.io.deliver.map import Picture
+    from rsmonitor.io.deliver.pictures.map import Picture
 
 WIDTH_IN: Final = 12.0
 HEIGHT_IN: Final = 5.5

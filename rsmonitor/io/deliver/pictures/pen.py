@@ -1,6 +1,6 @@
 """What is drawn on a map besides images: letters, polygons, an arrow, a bar.
 
-Imports matplotlib, which is optional; only `rsmonitor.io.deliver.sheet` imports this.
+Imports matplotlib, which is optional; only its neighbour ``sheet`` imports this.
 """
 
 import math
@@ -16,8 +16,8 @@ from matplotlib.path import Path as Outline
 from matplotlib.patheffects import withStroke
 from shapely import Polygon
 
-from rsmonitor.io.deliver.place import Place, round_below
-from rsmonitor.io.deliver.typeface import Typeface
+from rsmonitor.io.deliver.pictures.place import Place, round_below
+from rsmonitor.io.deliver.pictures.typeface import Typeface
 
 INK: Final = "#1a1a1a"
 FAINT: Final = "#5c5c5c"
@@ -128,7 +128,7 @@ class Pen:
         self.write(legend, (x, y + 6.8), zh, chinese)
         self.write(legend, (x, y + 12.4), en, english)
 
-    def north(self, axes: Axes, place: Place) -> None:
+    def north(self, axes: Axes, place: Place, *, shrink: float = 1.0) -> None:
         """
         Draw an arrow to true north in the upper right corner.
 
@@ -138,9 +138,11 @@ class Pen:
             A panel.
         place : Place
             Where the panel lies.
+        shrink : float, default 1
+            Less on a panel that is larger than a quarter of a sheet.
         """
         right, up = place.north()
-        x, y, size = 0.925, 0.885, 0.055
+        x, y, size = 1 - 0.075 * shrink, 1 - 0.115 * shrink, 0.055 * shrink
 
         def spot(forward: float, aside: float) -> tuple[float, float]:
             return (
@@ -163,7 +165,7 @@ class Pen:
         how = Lettering(points=6, align="center", valign="center", halo=1.8, share=True)
         self.write(axes, spot(1.65, 0.0), "北 N", how)
 
-    def scale(self, axes: Axes, place: Place) -> None:
+    def scale(self, axes: Axes, place: Place, *, shrink: float = 1.0) -> None:
         """
         Draw a bar of a round length in the lower left corner.
 
@@ -173,16 +175,24 @@ class Pen:
             A panel.
         place : Place
             Where the panel lies.
+        shrink : float, default 1
+            Less on a panel that is larger than a quarter of a sheet.
         """
         left, right, _, _ = place.view
         across = (right - left) * place.metres_per_x
         metres = round_below(across / 3)
         share = metres / across
-        x, y = 0.05, 0.05
-        ground = Rectangle((x - 0.02, y - 0.025), share + 0.04, 0.085)
+        x = y = 0.05 * shrink
+        ground = Rectangle(
+            (x - 0.02 * shrink, y - 0.025 * shrink),
+            share + 0.04 * shrink,
+            0.085 * shrink,
+        )
         ground.set(facecolor="white", alpha=0.8, linewidth=0, zorder=4)
         halves = [
-            Rectangle((x + half * share / 2, y - 0.01), share / 2, 0.014)
+            Rectangle(
+                (x + half * share / 2, y - 0.01 * shrink), share / 2, 0.014 * shrink
+            )
             for half in (0, 1)
         ]
         for bar, fill in zip(halves, (INK, "white"), strict=True):
@@ -192,7 +202,7 @@ class Pen:
             axes.add_patch(patch)
         text = f"{metres / M_PER_KM:g} km" if metres >= M_PER_KM else f"{metres:g} m"
         how = Lettering(points=6, align="center", share=True)
-        self.write(axes, (x + share / 2, y + 0.017), text, how)
+        self.write(axes, (x + share / 2, y + 0.017 * shrink), text, how)
 
 
 def ems(text: str) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rsmonitor.errors import ContractError, OutputError
-from rsmonitor.io.deliver.typeface import Typeface, find_typeface
+from rsmonitor.io.deliver.pictures.typeface import Typeface, find_typeface
 from rsmonitor.io.foundation.files import write_atomic
 from rsmonitor.records.alert import M2_PER_MU
 from rsmonitor.records.licence import KIND_LABELS

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsmonitor.errors import ContractError, OutputError
-from rsmonitor.io.deliver.shades import MOST_PIXELS
-from rsmonitor.io.deliver.typeface import find_typeface
+from rsmonitor.io.deliver.pictures.shades import MOST_PIXELS
+from rsmonitor.io.deliver.pictures.typeface import find_typeface
 from rsmonitor.io.foundation.files import write_atomic
 from rsmonitor.records.grid import Grid
 from rsmonitor.records.run import RunResult
@@ -94,7 +94,7 @@ def render_map(
             )
     typeface = find_typeface()
     # after the typeface, which says what to do where matplotlib is missing
-    from rsmonitor.io.deliver.sheet import Sheet  # noqa: PLC0415
+    from rsmonitor.io.deliver.pictures.sheet import Sheet  # noqa: PLC0415
 
     with warnings.catch_warnings():
         # an empty box where a character should be is worse than no map

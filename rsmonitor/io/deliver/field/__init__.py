@@ -1,0 +1,1 @@
+"""The field pack: what an inspector takes into hills without network."""

@@ -1,0 +1,1 @@
+"""Packages as letters: written, and handed to a mail server."""

@@ -1,0 +1,1 @@
+"""Maps, chips and plots: what people look at."""

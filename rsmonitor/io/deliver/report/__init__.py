@@ -1,0 +1,1 @@
+"""The weekly report of a county, and the summary of a prefecture or province."""

@@ -1,0 +1,1 @@
+"""The forms of the satellite parcel enforcement (卫片)."""
