@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt --editable
 PYTEST_ARGS ?=
+# Processes that share the tests; 0 for one that can be debugged.
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -17,7 +19,7 @@ PYTEST_ARGS ?=
 
 help:
 	@echo "make demo      the main job on the real sample, offline; results in demo-out"
-	@echo "make test      all tests; options: make test PYTEST_ARGS='-k outline'"
+	@echo "make test      all tests; options: make test JOBS=4 PYTEST_ARGS='-k outline'"
 	@echo "make check     format, lint, types, imports, docstrings, architecture"
 	@echo "make bench     speed, as ratios against decoding and named peers; 200 kills"
 	@echo "make fuzz      the laws again, with 10,000 examples each"
@@ -28,7 +30,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/rsmonitor demo demo-out
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -43,7 +45,8 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.run
-	@RSMONITOR_TEST_KILLS=200 $(BIN)/python -m pytest -q tests/fault/test_killed_run.py
+	@RSMONITOR_TEST_KILLS=200 $(BIN)/python -m pytest -q tests/fault/test_killed_run.py \
+		tests/fault/test_command_faults.py
 
 fuzz: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz $(PYTEST_ARGS)

@@ -131,10 +131,26 @@ def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     items.sort(key=lambda item: _order(tier_of(item.nodeid)))
+    if config.pluginmanager.hasplugin("xdist"):
+        _keep_together(items)
     if "network" not in config.option.markexpr:
         for item in items:
             if item.get_closest_marker("network"):
                 item.add_marker(pytest.mark.skip("a live service: run with -m network"))
+
+
+def _keep_together(items: list[pytest.Item]) -> None:
+    """Give each file, and all files that look at the runs of the demo, one process.
+
+    Fixtures of a module are then made once, and nobody runs the demo while another
+    test looks at it.
+    """
+    demo = {
+        item.path for item in items if "demos" in getattr(item, "fixturenames", ())
+    }
+    for item in items:
+        group = "demo" if item.path in demo else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(tryfirst=True)
