@@ -5,7 +5,10 @@ for the same input. What comes from outside (names of holders, of mines, of peop
 reaches a template as JSON and is printed as text; nothing in it is ever markup.
 """
 
+import importlib.util
 import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from datetime import datetime
@@ -103,12 +106,9 @@ def _compiled(
     kind: Literal["pdf", "png"],
     dpi: float | None,
 ) -> list[bytes]:
-    """Run the typesetter in a folder of its own."""
-    try:
-        # heavy, and only deliveries need it
-        import typst  # noqa: PLC0415
-    except ImportError as error:
-        raise OutputError(f"reports need the typesetter typst: {INSTALL}") from error
+    """Run the typesetter in a folder and a process of its own."""
+    if importlib.util.find_spec("typst") is None:
+        raise OutputError(f"reports need the typesetter typst: {INSTALL}")
     with tempfile.TemporaryDirectory(prefix="rsmonitor-pages-") as name:
         folder = Path(name)
         for path in TEMPLATES.glob("*.typ"):
@@ -117,25 +117,43 @@ def _compiled(
         (folder / "data.json").write_text(text, encoding="utf-8")
         for file, png in images.items():
             (folder / file).write_bytes(png)
-        # its stubs know of PDF alone: of several pictures it gives a list
-        made: Any
-        try:
-            made, warnings = typst.compile_with_warnings(
-                str(folder / f"{template}.typ"),
-                root=str(folder),
-                font_paths=[font_folder()],
-                ignore_system_fonts=True,
-                timestamp=int(at.timestamp()),
-                format=kind,
-                ppi=dpi,
-            )
-        except RuntimeError as error:  # typst.TypstError is one
-            raise OutputError(f"template {template}: {error}") from error
-    told = [str(warning.message) for warning in warnings]
-    if told:
-        raise OutputError(f"template {template}: {'; '.join(told)}")
-    pages = made if isinstance(made, list) else [made]
-    return [bytes(page) for page in pages]
+        asked = {
+            "input": str(folder / f"{template}.typ"),
+            "root": str(folder),
+            "font_paths": [font_folder()],
+            "ignore_system_fonts": True,
+            "timestamp": int(at.timestamp()),
+            "format": kind,
+            "ppi": dpi,
+        }
+        (folder / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
+        # what it keeps of one document for the next would grow with every county
+        ran = subprocess.run(  # noqa: S603 - our own interpreter and script
+            [sys.executable, "-I", "-c", _SCRIPT, name],
+            capture_output=True,
+            check=False,
+        )
+        if ran.returncode != 0:
+            told = ran.stderr.decode(errors="replace").strip()
+            raise OutputError(f"template {template}: {told[-2000:]}")
+        return [path.read_bytes() for path in sorted(folder.glob("page-*"))]
+
+
+_SCRIPT: Final = """
+import json, pathlib, sys
+import typst
+folder = pathlib.Path(sys.argv[1])
+asked = json.loads((folder / "asked.json").read_text("utf-8"))
+try:
+    made, warnings = typst.compile_with_warnings(**asked)
+except RuntimeError as error:
+    sys.exit(str(error))
+if warnings:
+    sys.exit("; ".join(str(each.message) for each in warnings))
+for number, page in enumerate(made if isinstance(made, list) else [made]):
+    (folder / f"page-{number:05d}").write_bytes(page)
+"""
+"""Reads what is asked, writes the pages; ends with what was complained of."""
 
 
 @cache

@@ -1,12 +1,12 @@
 """What was measured of a site: its images, its causes, and what tells those apart."""
 
-import math
 from typing import Any, Final
 
 from rsmonitor.io.deliver.report.words import percent, pick, scene_words, span
 from rsmonitor.records.disturbance import CAUSE_LABELS, Cause
 from rsmonitor.records.package import CHIP_LABELS, Chip, ChipRole, Dossier, Language
-from rsmonitor.stages.classify import BARE_NDVI, GREEN_NDVI, MODEL_ID
+from rsmonitor.stages.classify import MODEL_ID
+from rsmonitor.stages.deciding import reasons_of
 
 MOST_CAUSES: Final = 3
 """Causes that a page ranks."""
@@ -35,30 +35,7 @@ def separating(
     list of str
         Sentences.
     """
-    before = features.get("ndvi_before", math.nan)
-    after = before + features.get("ndvi_change", math.nan)
-    cover = features.get("nbsi_before", math.nan)
-    cover += features.get("nbsi_change", math.nan)
-    gone = features.get("share_recovered", math.nan)
-    told = [_greenness(before, after)]
-    if model_id == MODEL_ID and not math.isnan(after):
-        told.append(_ruling(after, cover))
-    if not math.isnan(gone):
-        share = percent(gone, language)
-        told.append(
-            (
-                (
-                    f"已确认的像元中，{share} 的变化迹象已经消失；"
-                    "采挖多年裸露，采伐后常在一两年内返绿。"
-                ),
-                (
-                    f"Of the confirmed pixels {share} show no sign of it any more: dug "
-                    "ground stays bare for years, felled ground is often green after "
-                    "one "
-                    "or two."
-                ),
-            )
-        )
+    told = [(each.zh, each.en) for each in reasons_of(model_id, features)]
     if model_id == MODEL_ID:
         told.append(
             (
@@ -71,61 +48,14 @@ def separating(
             )
         )
     else:
-        told.append((f"概率出自模型 {model_id}。", f"Probabilities: model {model_id}."))
+        told.append(
+            (
+                f"概率出自模型 {model_id}，其准确度见模型卡；在离子型稀土矿上未经检验。",
+                f"Probabilities: model {model_id}; its card says how good it is. On "
+                "ionic rare-earth mines it was not measured.",
+            )
+        )
     return [pick(language, each) for each in told]
-
-
-def _greenness(before: float, after: float) -> tuple[str, str]:
-    """Say how green it was and is."""
-    if math.isnan(after):
-        return (
-            "未测得植被指数，成因无从判断。",
-            "NDVI was not measured: no cause shows.",
-        )
-    return (
-        f"植被指数 NDVI：变化前 {before:.2f}，变化后平均 {after:.2f}。",
-        f"NDVI {before:.2f} before, {after:.2f} on average since.",
-    )
-
-
-def _ruling(after: float, cover: float) -> tuple[str, str]:
-    """Say which rule decided, in the order in which `classify` asks."""
-    bare, green = f"{BARE_NDVI:.2f}", f"{GREEN_NDVI:.2f}"
-    soil = (
-        ("裸土指数未测（影像无短波红外）", "bare soil index not measured (no SWIR)")
-        if math.isnan(cover)
-        else (f"裸土指数（负值为裸土）{cover:+.2f}", f"bare soil index {cover:+.2f}")
-    )
-    if after < BARE_NDVI and not cover > 0:
-        return (
-            f"低于 {bare}，几无植被；{soil[0]}：指向采挖，其次建设、采伐。",
-            (
-                f"Below {bare} little grows; {soil[1]}: points to digging, less to "
-                "construction or felling."
-            ),
-        )
-    if after >= GREEN_NDVI:
-        return (
-            f"不低于 {green}，地面仍以绿色为主：指向采伐，采挖的可能较小。",
-            (
-                f"At {green} or above the ground is still green: points to felling, "
-                "less "
-                "to digging."
-            ),
-        )
-    if after < BARE_NDVI:
-        return (
-            f"低于 {bare}，但{soil[0]}，土未裸露：采伐与采挖难分。",
-            (
-                f"Below {bare}, yet the {soil[1]} shows no bare soil: felling and "
-                "digging "
-                "look alike."
-            ),
-        )
-    return (
-        f"介于 {bare} 与 {green} 之间：采伐与采挖难分。",
-        f"Between {bare} and {green}: felling and digging look alike.",
-    )
 
 
 def causes(language: Language, dossier: Dossier) -> list[dict[str, Any]]:
