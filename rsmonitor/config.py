@@ -22,6 +22,7 @@ from rsmonitor.errors import ContractError, SettingsError
 from rsmonitor.records.case import CaseRules
 from rsmonitor.records.district import District
 from rsmonitor.records.event import canonical_json
+from rsmonitor.records.lifecycle import LifeParameters
 from rsmonitor.records.parameters import (
     AlertingParameters,
     ClearParameters,
@@ -33,6 +34,7 @@ from rsmonitor.records.parameters import (
     RescueParameters,
     TrackingParameters,
 )
+from rsmonitor.records.tip import MatchingParameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -519,6 +521,12 @@ class Settings:
 
     cases: CaseSettings = field(default_factory=CaseSettings)
     """What is done about alerts."""
+
+    life: LifeParameters = field(default_factory=LifeParameters)
+    """When a site counts as quiet, greening or recovered; changes no alert."""
+
+    tips: MatchingParameters = field(default_factory=MatchingParameters)
+    """How near a site must be to what a tip says; changes no alert."""
 
     dask: DaskSettings = field(default_factory=DaskSettings)
     """Who computes."""

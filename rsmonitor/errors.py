@@ -43,6 +43,10 @@ class LicenceError(RsmonitorError):
     """A licence file cannot be used as a whole."""
 
 
+class ReturnsError(RsmonitorError):
+    """A file that came back from people cannot be used as a whole."""
+
+
 class NoClearObservationError(RsmonitorError):
     """Nothing was seen in the time asked for, so nothing can be said."""
 

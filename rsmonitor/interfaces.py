@@ -199,6 +199,9 @@ class Ledger(Protocol):
     def events(self) -> Iterator[Event]:
         """Read the audit chain from its start."""
 
+    def withheld(self) -> frozenset[str]:
+        """Name the sites of which somebody's last word is special use."""
+
 
 class Diary(Protocol):
     """Where observations of sites are kept."""

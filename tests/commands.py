@@ -18,7 +18,8 @@ PATIENCE = 240
 NURSERY = """
 import json, os, sys, traceback
 import matplotlib.figure, rasterio, scipy.ndimage, xarray, zarr
-import rsmonitor.cli, rsmonitor.io.deliver.map, rsmonitor.wiring
+import rsmonitor.cli, rsmonitor.io.deliver.pictures.map, rsmonitor.wiring
+import rsmonitor.wiring.labels, rsmonitor.wiring.reproduce, rsmonitor.wiring.tips
 
 for line in sys.stdin:
     task = json.loads(line)

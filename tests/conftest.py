@@ -145,9 +145,7 @@ def _keep_together(items: list[pytest.Item]) -> None:
     Fixtures of a module are then made once, and nobody runs the demo while another
     test looks at it.
     """
-    demo = {
-        item.path for item in items if "demos" in getattr(item, "fixturenames", ())
-    }
+    demo = {item.path for item in items if "demos" in getattr(item, "fixturenames", ())}
     for item in items:
         group = "demo" if item.path in demo else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))

@@ -25,13 +25,13 @@ from rsmonitor.io.deliver.geojson import (
 from rsmonitor.io.executors.inprocess import InProcessExecutor
 from rsmonitor.io.foundation.clock import FixedClock
 from rsmonitor.io.stores.memory import (
-    MemoryLedger,
     MemoryProgress,
     MemoryRegister,
     MemorySink,
     MemorySource,
     MemoryStateStore,
 )
+from rsmonitor.io.stores.memory_ledger import MemoryLedger
 from rsmonitor.io.stores.scratch import MemoryScratch
 from rsmonitor.pipeline import BlockDoors, Doors, Job, Outcome, run
 from rsmonitor.records.acquisition import Product

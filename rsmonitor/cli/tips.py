@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -12,6 +12,7 @@ from rsmonitor.errors import EXIT_DONE, EXIT_PARTIAL
 if TYPE_CHECKING:
     from rsmonitor.records.tip import MatchingParameters
     from rsmonitor.stages.matching import Matched
+    from rsmonitor.wiring.returns import Desk
 
 app = typer.Typer(
     help="Tips of the public (举报线索): match them to sites.\n\n"
@@ -33,17 +34,26 @@ SHOWN: Final = 5
 Config = Annotated[Path, typer.Argument(help="Settings, a TOML file.")]
 TipId = Annotated[str, typer.Argument(help="Id of the tip, t and twelve characters.")]
 Within = Annotated[
-    float, typer.Option("--within-m", help="Metres between a tip and a site.")
+    float | None,
+    typer.Option(
+        "--within-m",
+        help="Metres between a tip and a site; default: tips.within_m of the settings.",
+    ),
 ]
 Ahead = Annotated[
-    int, typer.Option(help="Days after the tip in which a change may be seen first.")
+    int | None,
+    typer.Option(
+        help="Days after the tip in which a change may be seen first; default: "
+        "tips.days_ahead."
+    ),
 ]
 Behind = Annotated[
-    int, typer.Option(help="Days before the tip since which a site may be quiet.")
+    int | None,
+    typer.Option(
+        help="Days before the tip since which a site may be quiet; default: "
+        "tips.days_behind."
+    ),
 ]
-WITHIN_M: Final = 500.0
-DAYS_AHEAD: Final = 120
-DAYS_BEHIND: Final = 365
 
 
 @app.command("import")
@@ -52,9 +62,9 @@ def import_(
     file: Annotated[
         Path, typer.Argument(help="XLSX, CSV, GeoPackage or GeoJSON of tips.")
     ],
-    within_m: Within = WITHIN_M,
-    days_ahead: Ahead = DAYS_AHEAD,
-    days_behind: Behind = DAYS_BEHIND,
+    within_m: Within = None,
+    days_ahead: Ahead = None,
+    days_behind: Behind = None,
 ) -> int:
     """
     Take tips in, and match all tips to all sites in space and time.
@@ -71,10 +81,9 @@ def import_(
     from rsmonitor.wiring.returns import open_desk
     from rsmonitor.wiring.tips import import_tips
 
+    desk = open_desk(config)
     done = import_tips(
-        open_desk(config),
-        file,
-        parameters=_parameters(within_m, days_ahead, days_behind),
+        desk, file, parameters=_near(desk, within_m, days_ahead, days_behind)
     )
     say(done.notes)
     say_refused([str(one) for one in done.refused])
@@ -89,9 +98,9 @@ def import_(
 @app.command()
 def match(
     config: Config,
-    within_m: Within = WITHIN_M,
-    days_ahead: Ahead = DAYS_AHEAD,
-    days_behind: Behind = DAYS_BEHIND,
+    within_m: Within = None,
+    days_ahead: Ahead = None,
+    days_behind: Behind = None,
 ) -> int:
     """
     Match all tips to the sites as they are now, and record what is new.
@@ -103,17 +112,18 @@ def match(
     from rsmonitor.wiring.returns import open_desk
     from rsmonitor.wiring.tips import match_again
 
-    parameters = _parameters(within_m, days_ahead, days_behind)
-    _summarise(match_again(open_desk(config), parameters=parameters))
+    desk = open_desk(config)
+    near = _near(desk, within_m, days_ahead, days_behind)
+    _summarise(match_again(desk, parameters=near))
     return EXIT_DONE
 
 
 @app.command("list")
 def list_(
     config: Config,
-    within_m: Within = WITHIN_M,
-    days_ahead: Ahead = DAYS_AHEAD,
-    days_behind: Behind = DAYS_BEHIND,
+    within_m: Within = None,
+    days_ahead: Ahead = None,
+    days_behind: Behind = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """
@@ -124,8 +134,9 @@ def list_(
     from rsmonitor.wiring.returns import open_desk
     from rsmonitor.wiring.tips import tip_results
 
-    parameters = _parameters(within_m, days_ahead, days_behind)
-    results = list(tip_results(open_desk(config), parameters=parameters))
+    desk = open_desk(config)
+    near = _near(desk, within_m, days_ahead, days_behind)
+    results = list(tip_results(desk, parameters=near))
     if as_json:
         typer.echo(json.dumps(results, ensure_ascii=False, indent=1))
         return EXIT_DONE
@@ -217,15 +228,20 @@ def erase(config: Config, tip_id: TipId) -> int:
     return EXIT_DONE
 
 
-def _parameters(within_m: float, ahead: int, behind: int) -> "MatchingParameters":
-    """Check what the options say."""
-    from rsmonitor.errors import ContractError
-    from rsmonitor.records.tip import MatchingParameters
+def _near(
+    desk: "Desk", within_m: float | None, ahead: int | None, behind: int | None
+) -> "MatchingParameters":
+    """Take what the options say, and of the rest what the settings say."""
+    from dataclasses import replace
 
+    from rsmonitor.errors import ContractError
+
+    said = {"within_m": within_m, "days_ahead": ahead, "days_behind": behind}
+    given: dict[str, Any] = {
+        name: value for name, value in said.items() if value is not None
+    }
     try:
-        return MatchingParameters(
-            within_m=within_m, days_ahead=ahead, days_behind=behind
-        )
+        return replace(desk.near, **given)
     except ContractError as error:
         raise typer.BadParameter(str(error)) from error
 

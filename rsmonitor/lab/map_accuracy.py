@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rsmonitor.errors import ContractError
+from rsmonitor.errors import ContractError, ReturnsError
 from rsmonitor.io.returns.reading import open_returns
-from rsmonitor.io.returns.rows import ReturnsError
 from rsmonitor.lab.map_sample import ANSWERS, CANNOT_TELL, KEY, NO_ALERT, UNCHANGED
 from rsmonitor.stages.accuracy import Estimate, MapAccuracy, SampledPoint, map_accuracy
 from rsmonitor.stages.alerting import MINING_CAUSES

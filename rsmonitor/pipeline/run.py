@@ -35,7 +35,7 @@ from rsmonitor.stages.geodesy import grid_outline, pixel_area_m2
 from rsmonitor.stages.graded import draw
 from rsmonitor.stages.jurisdiction import county_codes
 from rsmonitor.stages.licensing import counted_construction, judge_all
-from rsmonitor.stages.suppression import suppressed_by, without_suppressed
+from rsmonitor.stages.suppression import suppressed_sites, without_suppressed
 from rsmonitor.stages.tiling import cell_of
 from rsmonitor.stages.tracking import LIVING, events_of, track
 
@@ -125,7 +125,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
             parameters=job.parameters.outline,
         )
         found += [
-            classify(disturbance)
+            classify(disturbance, job.cause_model)
             for disturbance in drawn.disturbances
             if _is_of_grid(disturbance, detected.grid)
         ]
@@ -142,7 +142,7 @@ def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:
         followed = follow(doors, job, partition, detections, sites, doors.diary)
         # before the commit: a run that is killed in between writes the same again
         doors.diary.keep(followed.district, followed.observations, followed.curves)
-    suppressed = suppressed_by(doors.ledger.events(), sites)
+    suppressed = suppressed_sites(doors.ledger.withheld(), sites)
     register = doors.register.snapshot()
     verdicts = judge_all(
         [site for site in sites if site.state in LIVING],

@@ -6,7 +6,7 @@ else covers the same ground, is withheld too. The fact stands in the ledger alon
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,45 +14,19 @@ import numpy as np
 import shapely
 import xarray as xr
 from numpy.typing import NDArray
-from pyproj import Transformer
 from shapely import MultiPolygon, Polygon
 
-from rsmonitor.records.event import Event
-from rsmonitor.records.finding import findings_in, withheld_sites
+from rsmonitor.errors import ContractError
 from rsmonitor.records.grid import Grid
 from rsmonitor.records.run import RunResult
 from rsmonitor.records.site import Site
+from rsmonitor.stages.greenness import on_pixels
 
 _NEUTRAL: Final = frozenset({"n_clear"})
 """Rasters that say nothing of the ground, and in which a hole would draw it."""
 
 _RIM: Final = 1.5
 """Pixels by which a place is grown before it is blanked: its rim is withheld too."""
-
-
-def suppressed_by(events: Iterable[Event], sites: Sequence[Site]) -> frozenset[str]:
-    """
-    Name all sites that no product may show, by what stands in the ledger.
-
-    Parameters
-    ----------
-    events : iterable of Event
-        The chain from its start.
-    sites : sequence of Site
-        All sites of the district as they are now, merged and withdrawn ones included.
-
-    Returns
-    -------
-    frozenset of str
-        Values of `Site.site_id`.
-
-    Raises
-    ------
-    ContractError
-        If an event says that it holds a finding, and does not.
-    """
-    said = withheld_sites(finding for _, finding in findings_in(events))
-    return suppressed_sites(said, sites)
 
 
 def suppressed_sites(said: Collection[str], sites: Sequence[Site]) -> frozenset[str]:
@@ -63,7 +37,7 @@ def suppressed_sites(said: Collection[str], sites: Sequence[Site]) -> frozenset[
     ----------
     said : collection of str
         `Site.site_id` of the sites of which it was said, see
-        `rsmonitor.records.finding.withheld_sites`.
+        `rsmonitor.interfaces.Ledger.withheld`.
     sites : sequence of Site
         All sites of the district as they are now, merged and withdrawn ones included.
 
@@ -154,19 +128,13 @@ def _blanked(
 
 def _touched(grid: Grid, ground: Sequence[Polygon | MultiPolygon]) -> NDArray[np.bool_]:
     """Find the pixels that some ground covers or comes near, shape (y, x)."""
-    transformer = Transformer.from_crs("OGC:CRS84", grid.crs, always_xy=True)
-
-    def to_pixels(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        x, y = transformer.transform(points[:, 0], points[:, 1])
-        return np.column_stack(
-            [(x - grid.left) / grid.pixel_width, (grid.top - y) / grid.pixel_height]
-        )
-
     hidden = np.zeros(grid.shape, dtype=bool)
     for each in ground:
-        place = shapely.buffer(
-            shapely.make_valid(shapely.transform(each, to_pixels)), _RIM
-        )
+        try:
+            placed = on_pixels(each, grid)
+        except ContractError:
+            continue  # so far away that the projection has no place for it
+        place = shapely.buffer(shapely.make_valid(placed), _RIM)
         # a site is small and a tile is not: only the window around it is looked at
         west, north, east, south = place.bounds
         rows = slice(max(math.floor(north), 0), max(math.ceil(south), 0))

@@ -1,26 +1,17 @@
-"""Cases, the state of affairs, and the proof of both: ledger and settings together."""
+"""Cases and the state of affairs: ledger and settings together."""
 
-import contextlib
-import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any, Final
 
 from rsmonitor.config import Settings
-from rsmonitor.errors import BusyError, ContractError, StoreError
+from rsmonitor.errors import BusyError, StoreError
 from rsmonitor.interfaces import Clock
-from rsmonitor.io.deliver.folder import HEAD, LATEST, MANIFEST, RUNS, Heads
+from rsmonitor.io.deliver.folder import RUNS, Heads
 from rsmonitor.io.foundation.clock import SystemClock
-from rsmonitor.io.stores.head import (
-    fingerprint,
-    read_head,
-    read_public_key,
-    read_signing_key,
-    write_head,
-)
+from rsmonitor.io.stores.head import read_signing_key, write_head
 from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.records.case import (
     AUTHORITY_LABELS,
@@ -32,12 +23,6 @@ from rsmonitor.records.case import (
     CaseState,
 )
 from rsmonitor.records.event import GENESIS, KIND_LABELS, Event, EventDraft, Head
-from rsmonitor.records.finding import (
-    FINDING_KINDS,
-    Finding,
-    finding_of,
-    withheld_sites,
-)
 from rsmonitor.stages.cases import Casebook, cases_of, overdue, shanghai_day
 from rsmonitor.stages.suppression import suppressed_sites
 from rsmonitor.wiring.sources import cache_of
@@ -114,9 +99,7 @@ class Desk:
         code = self.settings.district.code
         events = tuple(self.ledger.events())
         # special use (特殊用地) is shown nowhere, not even that there is something
-        hidden = suppressed_sites(
-            withheld_sites(_findings(events)), self.ledger.sites(code)
-        )
+        hidden = suppressed_sites(self.ledger.withheld(), self.ledger.sites(code))
         return cases_of(
             [said for said in self.ledger.said(code) if said.site_id not in hidden],
             {alert.alert_id for alert in self.ledger.alerts(code)},
@@ -476,119 +459,6 @@ def heads_of(settings: Settings, ledger: SqliteLedger) -> Heads:
         )
 
     return head
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """What a look at the whole ledger found."""
-
-    events: int
-    """Number of events."""
-
-    head: str
-    """Hash of the last one."""
-
-    heads: int
-    """Published heads that the chain was held against."""
-
-    problems: tuple[str, ...]
-    """What is wrong."""
-
-    unread: tuple[str, ...]
-    """Heads that could not be used."""
-
-    notes: tuple[str, ...]
-    """What is worth telling."""
-
-
-def verify_ledger(
-    offices: Sequence[Settings],
-    heads: Iterable[Path] = (),
-    *,
-    public_key: Path | None = None,
-) -> Verification:
-    """
-    Verify the ledger against itself and against heads that were published.
-
-    Parameters
-    ----------
-    offices : sequence of Settings
-        Districts that share the ledger; the heads in their outputs are taken too.
-    heads : iterable of Path, optional
-        Files ``head.json`` that were kept elsewhere.
-    public_key : Path, optional
-        Key that every one of `heads` must be signed with.
-
-    Returns
-    -------
-    Verification
-        What was found.
-
-    Raises
-    ------
-    StoreError
-        If there is no ledger, or it cannot be read at all.
-    SettingsError
-        If the key cannot be used.
-    """
-    ledger = ledger_of(offices[0])
-    wanted = None if public_key is None else fingerprint(read_public_key(public_key))
-    problems: list[str] = []
-    unread: list[str] = []
-    notes: list[str] = []
-    known: list[tuple[int, str]] = []
-    given = list(heads)
-    published = [path for office in offices for path in _published(office)]
-    for path in [*given, *published]:
-        try:
-            found = read_head(path)
-        except StoreError as error:
-            (unread if path in given else problems).append(str(error))
-            continue
-        known.append((found.head.seq, found.head.hash))
-        if wanted is not None and found.signer != wanted:
-            said = f"with {found.signer}" if found.signer else "by nobody"
-            problems.append(f"{path}: is signed {said}, not with {wanted}")
-        manifest = path.with_name(MANIFEST)
-        if found.head.manifest_sha256 and manifest.is_file():
-            digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
-            if digest != found.head.manifest_sha256:
-                problems.append(f"{manifest}: was changed since its head was published")
-    if not known:
-        notes.append(
-            "no published head was given or found: a chain whose end was cut off would "
-            "look whole; keep the head.json of deliveries elsewhere and give them with "
-            "--head"
-        )
-    chain = ledger.verify(*known)
-    seq, digest = ledger.head()
-    return Verification(
-        events=seq,
-        head=digest,
-        heads=len(known),
-        problems=(*chain, *problems),
-        unread=tuple(unread),
-        notes=tuple(notes),
-    )
-
-
-def _findings(events: Iterable[Event]) -> list[Finding]:
-    """Read what people said of sites; visits that hold no verdict are passed over."""
-    findings = []
-    for event in events:
-        if event.kind in FINDING_KINDS:
-            with contextlib.suppress(ContractError, ValueError):
-                findings.append(finding_of(event.kind, json.loads(event.body)))
-    return findings
-
-
-def _published(settings: Settings) -> list[Path]:
-    """Find the heads in the outputs of a district."""
-    runs = settings.path(settings.run.out) / RUNS
-    if not runs.is_dir():
-        return []
-    folders = (f for f in sorted(runs.iterdir()) if f.name != LATEST)
-    return [f / HEAD for f in folders if (f / HEAD).is_file()]
 
 
 def _seen(settings: Settings, location: str) -> dict[str, Any] | None:

@@ -421,16 +421,33 @@ def _manifest(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         manifest = json.loads(path.read_bytes())
-        keys = {"area", "week", "revision", "runs", "alerts", "files", "letter"}
-        keys |= {"invented_licences"}
-        if not isinstance(manifest, dict) or not keys <= manifest.keys():
-            raise ValueError("it lacks " + ", ".join(sorted(keys)))
-    except (OSError, ValueError, RecursionError) as error:
+        missing = {key for key in _KEYS if key not in manifest}
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise OutputError(_NO_MANIFEST.format(path=path, why=error)) from error
+    if not isinstance(manifest, dict) or missing:
         raise OutputError(
-            f"{path}: cannot be read as the manifest of a package: {error}; take the "
-            "folder away, and 'rsmonitor deliver' builds it anew"
-        ) from error
+            _NO_MANIFEST.format(path=path, why=f"lacks {sorted(missing)}")
+        )
     return manifest
+
+
+_KEYS: Final = frozenset(
+    {
+        "area",
+        "week",
+        "revision",
+        "runs",
+        "alerts",
+        "files",
+        "letter",
+        "invented_licences",
+    }
+)
+
+_NO_MANIFEST: Final = (
+    "{path}: cannot be read as the manifest of a package: {why}; take the folder away, "
+    "and 'rsmonitor deliver' builds it anew"
+)
 
 
 def _prune(folder: Path, keep: int) -> None:

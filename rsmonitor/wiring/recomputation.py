@@ -18,7 +18,8 @@ from rsmonitor.errors import StoreError
 from rsmonitor.interfaces import Progress, SceneSource
 from rsmonitor.io.executors.inprocess import InProcessExecutor
 from rsmonitor.io.stores.database import reading
-from rsmonitor.io.stores.memory import MemoryLedger, MemorySink
+from rsmonitor.io.stores.memory import MemorySink
+from rsmonitor.io.stores.memory_ledger import MemoryLedger
 from rsmonitor.io.stores.register import FileRegister
 from rsmonitor.io.stores.register_database import DatabaseRegister
 from rsmonitor.io.stores.scratch import MemoryScratch
@@ -312,7 +313,7 @@ def last_said(book: Book, alert_id: str) -> tuple[Alert, RunRecord]:
 
 
 def read_by(
-    events: Sequence[Event], record: RunRecord
+    events: Sequence[Event], record: RunRecord, grid_id: str | None = None
 ) -> tuple[frozenset[str], Origin | None]:
     """
     List what the runs of a line had read up to one of them.
@@ -323,11 +324,13 @@ def read_by(
         The chain from its start.
     record : RunRecord
         The run.
+    grid_id : str, optional
+        `Grid.grid_id` of the only grid whose scenes are wanted.
 
     Returns
     -------
     ids : frozenset of str
-        `Product.product_id` of all that was read for it, also by runs before.
+        `Product.product_id` of all that was read, also by runs before.
     origin : Origin or None
         What they recorded of bytes and software; None: nothing.
     """
@@ -344,9 +347,10 @@ def read_by(
             break
         past = past or mine
         if run_id.endswith(f"-{record.line}"):
-            ids.update(body.get("products", []))
-            # they were looked at, and showed too little
-            ids.update(body.get("unusable", []))
+            if grid_id is None or body.get("grid_id", grid_id) == grid_id:
+                ids.update(body.get("products", []))
+                # they were looked at, and showed too little
+                ids.update(body.get("unusable", []))
             recorded = _joined(recorded, origin_of(body.get("origin")))
     return frozenset(ids), recorded
 

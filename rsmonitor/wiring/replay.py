@@ -75,6 +75,7 @@ def replay(settings: Settings, *, progress: Progress = unwatched) -> Replay:
             settings.path(settings.run.out),
             keep=settings.run.keep_runs,
             geopackage=False,
+            head=office.head,
         )
         # a last run that was done before is asked again: it may not be published yet
         for number, week in enumerate(todo or weeks[-1:]):

@@ -1,7 +1,5 @@
 """What the ledger knows, read once: for alerts, reports, and whoever asks again."""
 
-import contextlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -14,7 +12,6 @@ from rsmonitor.io.deliver.observed import shares_seen
 from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.records.alert import Alert
 from rsmonitor.records.event import Event
-from rsmonitor.records.finding import FINDING_KINDS, Finding, finding_of, withheld_sites
 from rsmonitor.records.licence import LicenceKind, RegisterSnapshot
 from rsmonitor.records.run import RunRecord
 from rsmonitor.records.site import Site
@@ -170,7 +167,7 @@ def open_books(config: Path, district: str | None = None) -> Books:
         raise StoreError(f"{path} does not exist: no run has been committed there")
     ledger = SqliteLedger(path, locks=work / "locks")
     events = tuple(ledger.events())
-    said = withheld_sites(_findings(events))
+    said = ledger.withheld()
     books, hidden = [], set(said)
     for settings in offices:
         book, withheld = _book(ledger, settings, said)
@@ -343,16 +340,6 @@ def _book(
         ),
         versions={each: words for each, words in versions.items() if words},
     ), withheld
-
-
-def _findings(events: tuple[Event, ...]) -> list[Finding]:
-    """Read what people said of sites; what is no finding says nothing."""
-    found = []
-    for event in events:
-        if event.kind in FINDING_KINDS:
-            with contextlib.suppress(ContractError, ValueError):
-                found.append(finding_of(event.kind, json.loads(event.body)))
-    return found
 
 
 def _codes(offices: tuple[Settings, ...]) -> list[str]:

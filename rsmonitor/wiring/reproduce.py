@@ -157,9 +157,9 @@ def reproduce(
     """
     book = books.book_of(alert_id)
     alert, record = last_said(book, alert_id)
-    ids, recorded = read_by(books.events, record)
-    register = register_as_it_was(book.settings, alert.verdict.register_snapshot)
     grid_id = alert.site.latest.disturbance.grid_id
+    ids, recorded = read_by(books.events, record, grid_id)
+    register = register_as_it_was(book.settings, alert.verdict.register_snapshot)
     again = Again(book.settings, grid_id, ids, register, progress)
     # a site in which nothing is seen any more keeps what was seen last
     seen = alert.site.latest.disturbance.last_clear
@@ -170,7 +170,8 @@ def reproduce(
         earlier = _compare(alert, again.result(last))
         if len(earlier.differs) < len(found.differs):
             week, found = last, earlier
-    changed, unknown = _inputs(book.settings, alert, record, register, again, recorded)
+    lost = {*alert.provenance.scenes, *ids} - again.offered
+    changed, unknown = _inputs(book.settings, alert, record, register, lost, recorded)
     return Reproduction(
         alert_id=alert_id,
         run_id=record.run_id,
@@ -291,7 +292,7 @@ def _inputs(
     alert: Alert,
     record: RunRecord,
     register: RegisterSnapshot,
-    again: Again,
+    lost: set[str],
     recorded: Origin | None,
 ) -> tuple[list[Difference], list[str]]:
     """Say which inputs are not what they were, and which nobody wrote down."""
@@ -305,8 +306,7 @@ def _inputs(
         ("register", alert.verdict.register_snapshot, register.snapshot_id),
         ("laws", alert.verdict.law_table, job.laws.digest),
     ]
-    lost = [scene for scene in origin.scenes if scene not in again.offered]
-    pairs += [(f"scene {scene}", scene, None) for scene in lost]
+    pairs += [(f"scene {scene}", scene, None) for scene in sorted(lost)]
     unknown = []
     if recorded is None:
         unknown += ["checksums of scenes", "versions of libraries"]

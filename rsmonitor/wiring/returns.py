@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsmonitor.config import read_districts
-from rsmonitor.errors import StoreError
+from rsmonitor.errors import ReturnsError, StoreError
 from rsmonitor.interfaces import Clock
 from rsmonitor.io.foundation.clock import SystemClock
 from rsmonitor.io.returns.columns import FINDING_FIELDS
 from rsmonitor.io.returns.findings import Said, understand
 from rsmonitor.io.returns.reading import open_returns
-from rsmonitor.io.returns.rows import Refusal, ReturnsError
+from rsmonitor.io.returns.rows import Refusal
 from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.io.stores.photos import PhotoStore
 from rsmonitor.io.stores.tips import TipStore
@@ -31,8 +31,9 @@ from rsmonitor.records.finding import (
 )
 from rsmonitor.records.licence import SHANGHAI
 from rsmonitor.records.site import Site
+from rsmonitor.records.tip import MatchingParameters
 from rsmonitor.stages.alerting import alert_id_of
-from rsmonitor.stages.suppression import suppressed_by
+from rsmonitor.stages.suppression import suppressed_sites
 
 WITHHELD: Final = ("不予显示", "withheld")
 """What is printed in place of special use, which never leaves the ledger."""
@@ -59,6 +60,9 @@ class Desk:
 
     clock: Clock
     """Time."""
+
+    near: MatchingParameters
+    """How near a site must be to what a tip says, as the settings have it."""
 
     def today(self) -> date:
         """
@@ -91,7 +95,7 @@ class Desk:
         frozenset of str
             Values of `Site.site_id`.
         """
-        return suppressed_by(self.ledger.events(), tuple(self.sites.values()))
+        return suppressed_sites(self.ledger.withheld(), tuple(self.sites.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +176,7 @@ def open_desk(config: Path, *, clock: Clock | None = None) -> Desk:
         photos=PhotoStore(work / "photos"),
         tips=TipStore(work / "tips.sqlite", locks=work / "locks"),
         clock=clock or SystemClock(),
+        near=offices[0].tips,
     )
 
 

@@ -15,7 +15,6 @@ from rsmonitor.records.lifecycle import (
     Aftermath,
     Family,
     LifeCycle,
-    LifeParameters,
     Observation,
     Visibility,
 )
@@ -62,9 +61,7 @@ class Biography:
     """What became of it where something had to come to an end."""
 
 
-def followed_sites(
-    settings: Settings, *, parameters: LifeParameters | None = None
-) -> tuple[Followed, ...]:
+def followed_sites(settings: Settings) -> tuple[Followed, ...]:
     """
     Read the life of every site of a district.
 
@@ -72,8 +69,6 @@ def followed_sites(
     ----------
     settings : Settings
         Settings.
-    parameters : LifeParameters, optional
-        When a site counts as quiet, greening or recovered.
 
     Returns
     -------
@@ -90,14 +85,11 @@ def followed_sites(
     for row in diary_of(settings).of(settings.district.code):
         by_site.setdefault(row.site_id, []).append(row)
     return tuple(
-        _followed(settings, site, by_site.get(site.site_id, ()), parameters)
-        for site in sites
+        _followed(settings, site, by_site.get(site.site_id, ())) for site in sites
     )
 
 
-def biography_of(
-    settings: Settings, site_id: str, *, parameters: LifeParameters | None = None
-) -> Biography:
+def biography_of(settings: Settings, site_id: str) -> Biography:
     """
     Read the life of one site, its kin, and what the register says of the place.
 
@@ -107,8 +99,6 @@ def biography_of(
         Settings.
     site_id : str
         `Site.site_id`.
-    parameters : LifeParameters, optional
-        When a site counts as quiet, greening or recovered.
 
     Returns
     -------
@@ -136,9 +126,7 @@ def biography_of(
             f"district {code} has no site {site_id}; `rsmonitor sites list` shows "
             "those that it has"
         )
-    followed = _followed(
-        settings, site, diary_of(settings).of(code, site_id), parameters
-    )
+    followed = _followed(settings, site, diary_of(settings).of(code, site_id))
     told = (
         (event.kind, json.loads(event.body))
         for event in ledger.events()
@@ -226,13 +214,7 @@ def has_site(settings: Settings, site_id: str) -> bool:
     return any(site.site_id == site_id for site in sites)
 
 
-def draw_timeline(
-    settings: Settings,
-    site_id: str,
-    out: Path,
-    *,
-    parameters: LifeParameters | None = None,
-) -> Biography:
+def draw_timeline(settings: Settings, site_id: str, out: Path) -> Biography:
     """
     Draw area and greenness of a site over time.
 
@@ -244,8 +226,6 @@ def draw_timeline(
         `Site.site_id`.
     out : Path
         The PNG file.
-    parameters : LifeParameters, optional
-        When a site counts as quiet, greening or recovered.
 
     Returns
     -------
@@ -265,7 +245,7 @@ def draw_timeline(
     """
     if out.suffix.lower() != ".png":
         raise ContractError(f"--out {out} must end in .png")
-    biography = biography_of(settings, site_id, parameters=parameters)
+    biography = biography_of(settings, site_id)
     followed = biography.followed
     if not followed.observations:
         raise StoreError(
@@ -273,7 +253,7 @@ def draw_timeline(
             "reads the looks that are there"
         )
     # draws, so it is loaded only where something is drawn
-    from rsmonitor.io.deliver.timeline import (  # noqa: PLC0415
+    from rsmonitor.io.deliver.pictures.timeline import (  # noqa: PLC0415
         Timeline,
         render_timeline,
     )
@@ -287,7 +267,7 @@ def draw_timeline(
             observations=followed.observations,
             aftermath=biography.aftermath,
             district=(settings.district.name_zh, settings.district.name_en),
-            parameters=parameters or LifeParameters(),
+            parameters=settings.life,
         ),
     )
     return biography
@@ -297,16 +277,15 @@ def _followed(
     settings: Settings,
     site: Site,
     observations: Sequence[Observation],
-    parameters: LifeParameters | None,
 ) -> Followed:
     """Read the life of a site."""
     return Followed(
         site=site,
-        life=life_of(site, observations, parameters=parameters),
+        life=life_of(site, observations, parameters=settings.life),
         visibility=visibility_of(
             observations,
             looks_to_confirm=looks_to_confirm(settings.parameters.evidence),
-            parameters=parameters,
+            parameters=settings.life,
         ),
         observations=tuple(observations),
     )

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rsmonitor.errors import ReturnsError
 from rsmonitor.io.returns.columns import TIP_FIELDS
 from rsmonitor.io.returns.geometry import point
 from rsmonitor.io.returns.reading import open_returns
-from rsmonitor.io.returns.rows import Refusal, ReturnsError, UnusableRowError
+from rsmonitor.io.returns.rows import Refusal, UnusableRowError
 from rsmonitor.io.returns.tips import understand_tips
 from rsmonitor.io.stores.tips import KeptTip, Received
 from rsmonitor.records.event import EventDraft, EventKind
@@ -40,7 +41,9 @@ class TipsTaken:
     """What became of all tips."""
 
 
-def import_tips(desk: Desk, path: Path, *, parameters: MatchingParameters) -> TipsTaken:
+def import_tips(
+    desk: Desk, path: Path, *, parameters: MatchingParameters | None = None
+) -> TipsTaken:
     """
     Take tips in and match all tips to all sites.
 
@@ -50,8 +53,8 @@ def import_tips(desk: Desk, path: Path, *, parameters: MatchingParameters) -> Ti
         The ledger and the tips.
     path : Path
         Any file of tips.
-    parameters : MatchingParameters
-        How near counts.
+    parameters : MatchingParameters, optional
+        How near counts; as the settings have it by default.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def import_tips(desk: Desk, path: Path, *, parameters: MatchingParameters) -> Ti
         )
 
 
-def match_again(desk: Desk, *, parameters: MatchingParameters) -> Matched:
+def match_again(desk: Desk, *, parameters: MatchingParameters | None = None) -> Matched:
     """
     Match all tips to the sites as they are now, and record what is new.
 
@@ -99,8 +102,8 @@ def match_again(desk: Desk, *, parameters: MatchingParameters) -> Matched:
     ----------
     desk : Desk
         The ledger and the tips.
-    parameters : MatchingParameters
-        How near counts.
+    parameters : MatchingParameters, optional
+        How near counts; as the settings have it by default.
 
     Returns
     -------
@@ -114,8 +117,9 @@ def match_again(desk: Desk, *, parameters: MatchingParameters) -> Matched:
     OutputError
         If the ledger cannot be written.
     """
+    how = parameters or desk.near
     head = desk.ledger.head()
-    matched, _ = matches_now(desk, parameters=parameters)
+    matched, _ = matches_now(desk, parameters=how)
     told = {
         (body.get("tip_id"), body.get("site_id"))
         for event in desk.ledger.events()
@@ -133,7 +137,7 @@ def match_again(desk: Desk, *, parameters: MatchingParameters) -> Matched:
                 "site_id": match.site_id,
                 "distance_m": match.distance_m,
                 "days_apart": match.days_apart,
-                "within_m": parameters.within_m,
+                "within_m": how.within_m,
             },
         )
         for match in matched.matches
@@ -144,7 +148,7 @@ def match_again(desk: Desk, *, parameters: MatchingParameters) -> Matched:
 
 
 def matches_now(
-    desk: Desk, *, parameters: MatchingParameters
+    desk: Desk, *, parameters: MatchingParameters | None = None
 ) -> tuple[Matched, tuple[KeptTip, ...]]:
     """
     Match all tips to the sites as they are now, and record nothing.
@@ -153,8 +157,8 @@ def matches_now(
     ----------
     desk : Desk
         The ledger and the tips.
-    parameters : MatchingParameters
-        How near counts.
+    parameters : MatchingParameters, optional
+        How near counts; as the settings have it by default.
 
     Returns
     -------
@@ -172,7 +176,7 @@ def matches_now(
     matched = match_tips(
         [one.tip for one in kept],
         tuple(desk.sites.values()),
-        parameters=parameters,
+        parameters=parameters or desk.near,
         suppressed=desk.suppressed(),
     )
     return matched, kept
@@ -206,7 +210,7 @@ def place_tip(desk: Desk, tip_id: str, *, longitude: float, latitude: float) -> 
 
 
 def tip_results(
-    desk: Desk, *, parameters: MatchingParameters
+    desk: Desk, *, parameters: MatchingParameters | None = None
 ) -> Iterator[dict[str, Any]]:
     """
     Say what became of each tip.
@@ -215,8 +219,8 @@ def tip_results(
     ----------
     desk : Desk
         The ledger and the tips.
-    parameters : MatchingParameters
-        How near counts.
+    parameters : MatchingParameters, optional
+        How near counts; as the settings have it by default.
 
     Yields
     ------

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numcodecs.blosc  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 import shapely
@@ -354,6 +355,25 @@ def test_an_empty_cache_has_nothing(tmp_path: Path) -> None:
 
 
 # -------------------------------------------------------------------------- pieces
+
+
+def test_the_same_numbers_are_the_same_bytes_however_many_threads_there_are() -> None:
+    # enough for several blocks, which threads would end in any order
+    whole = np.random.default_rng(7).integers(0, 3000, (4, 512, 512), dtype=np.uint16)
+    large = replace(
+        numbers(),
+        bands_10m=("B02", "B03", "B04", "B08"),
+        dn_10m=whole,
+        bands_20m=(),
+        dn_20m=whole[:0, :256, :256],
+        scl=np.zeros((256, 256), dtype=np.uint8),
+    )
+    before = numcodecs.blosc.set_nthreads(4)
+    try:
+        assert len({encode(large) for _ in range(8)}) == 1
+    finally:
+        numcodecs.blosc.set_nthreads(before)
+    assert same(decode(encode(large)), large)
 
 
 def test_numbers_without_bands_of_one_kind_come_back(tmp_path: Path) -> None:

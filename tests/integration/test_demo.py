@@ -16,6 +16,7 @@ from cubes import ALWAYS
 from demo_run import Demos, shared_demos  # noqa: F401
 from jsonschema import Draft202012Validator, FormatChecker
 
+from rsmonitor.io.stores.head import read_head
 from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.pipeline.looks import day_of
 from rsmonitor.records.alert import NOTICE, NOTICE_INVENTED
@@ -246,6 +247,18 @@ def test_the_chain_of_events_is_whole_and_tells_the_alerts(demos: Demos) -> None
     body = [json.loads(event.body) for event in ledger.events()]
     runs = {each["run_id"] for each in body}
     assert len(runs) == 132
+
+
+def test_every_week_that_is_kept_holds_the_head_of_its_time(demos: Demos) -> None:
+    work = demos.folder / "work"
+    ledger = SqliteLedger(work / "ledger.sqlite", locks=work / "locks")
+    kept = sorted(f for f in (demos.folder / "runs").iterdir() if not f.is_symlink())
+    heads = [read_head(folder / "head.json").head for folder in kept]
+    assert [head.run_id for head in heads] == [folder.name for folder in kept]
+    ends = [(head.seq, head.hash) for head in heads]
+    assert ends == sorted(set(ends))
+    assert ends[-1] == ledger.head()
+    assert ledger.verify(*ends) == []
 
 
 # ---------------------------------------------------------------------- doing it again

@@ -24,7 +24,7 @@ from rsmonitor.errors import (
     StoreError,
 )
 from rsmonitor.io.stores.ledger import SqliteLedger
-from rsmonitor.io.stores.memory import MemoryLedger
+from rsmonitor.io.stores.memory_ledger import MemoryLedger
 from rsmonitor.records.acquisition import AcquisitionKey, Product
 from rsmonitor.records.alert import Alert
 from rsmonitor.records.disturbance import Cause, Classified, Disturbance, Increment

@@ -25,16 +25,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rsmonitor.errors import ContractError, OutputError
-from rsmonitor.io.deliver import typeface
 from rsmonitor.io.deliver.legend import (
     CATEGORY_COLOURS,
     KIND_COLOURS,
     TIER_LABELS,
     VALIDITY_LABELS,
 )
-from rsmonitor.io.deliver.map import Picture, render_map
-from rsmonitor.io.deliver.place import Place, round_below
-from rsmonitor.io.deliver.shades import MOST_PIXELS, dyed, pale, thinned
+from rsmonitor.io.deliver.pictures import typeface
+from rsmonitor.io.deliver.pictures.map import Picture, render_map
+from rsmonitor.io.deliver.pictures.place import Place, round_below
+from rsmonitor.io.deliver.pictures.shades import MOST_PIXELS, dyed, pale, thinned
 from rsmonitor.records.alert import NOTICE, NOTICE_INVENTED
 from rsmonitor.records.disturbance import CAUSE_LABELS
 from rsmonitor.records.grid import Grid
@@ -211,8 +211,8 @@ def test_missing_typeface_says_what_brings_it(monkeypatch: pytest.MonkeyPatch) -
 def test_missing_matplotlib_says_what_brings_it() -> None:
     script = (
         "import sys; sys.modules['matplotlib'] = None\n"
-        "from rsmonitor.io.deliver.map import render_map\n"
-        "from rsmonitor.io.deliver.typeface import find_typeface\n"
+        "from rsmonitor.io.deliver.pictures.map import render_map\n"
+        "from rsmonitor.io.deliver.pictures.typeface import find_typeface\n"
         "find_typeface()\n"
     )
     done = subprocess.run(  # noqa: S603 - our own script

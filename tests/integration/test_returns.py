@@ -24,9 +24,8 @@ from returned import (
 )
 
 from rsmonitor.cli import labels, tips, triage
-from rsmonitor.errors import BusyError, RsmonitorError, StoreError
+from rsmonitor.errors import BusyError, ReturnsError, RsmonitorError, StoreError
 from rsmonitor.io.foundation.clock import FixedClock
-from rsmonitor.io.returns.rows import ReturnsError
 from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.io.stores.photos import PhotoStore
 from rsmonitor.stages.gcj02 import to_gcj02
@@ -618,6 +617,28 @@ def test_polygons_of_tips_are_read_in_the_systems_of_bureaus(
     code, _, err = run(tips.app, "import", config, path)
     assert code == 0, err
     assert listed(run, config)["matched"]["matches"][0]["distance_m"] == 0
+
+
+def test_how_near_counts_stands_in_the_settings_and_options_win(
+    run: Run, config: Path, tmp_path: Path
+) -> None:
+    place = FOUND[0].latest.disturbance.geometry.centroid
+    path = tmp_path / "tips.csv"
+    tip = ("2018-07-10", f"{place.x:.6f}", f"{place.y + 0.0006:.6f}")  # some 50 m off
+    path.write_text(csv_text(tip, head=("日期", "经度", "纬度")), encoding="utf-8")
+    run(tips.app, "import", config, path)
+    assert set(listed(run, config)) == {"matched"}
+    text = config.read_text(encoding="utf-8")
+    config.write_text(f"{text}\n[tips]\nwithin_m = 20.0\n", encoding="utf-8")
+    for words, result in (
+        ((), "priority_look"),
+        (("--within-m", "100"), "matched"),
+        (("--days-ahead", "9"), "priority_look"),
+    ):
+        _, out, _ = run(tips.app, "list", config, "--json", *words)
+        assert [each["result"] for each in json.loads(out)] == [result]
+    with pytest.raises(Exception, match="days_behind must be from 0 to 36500"):
+        run(tips.app, "match", config, "--days-behind", "36501")
 
 
 def test_a_point_of_a_web_map_is_put_back_where_it_belongs(

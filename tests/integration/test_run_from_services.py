@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -196,7 +197,46 @@ def test_a_folder_of_images_gives_the_same_alerts_as_a_stac_api(
     path = settings_file(tmp_path / "office", {"kind": "folder", "path": str(products)})
     done = rsmonitor("run", str(path), "--until", UNTIL)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert alerts(tmp_path / "office") == alerts(by_stac)
+    found = alerts(tmp_path / "office")
+    assert found == alerts(by_stac)
+    # the cache was lost and the last look is gone; of the first a band came anew
+    last, first = (
+        product_name(cube.times[index], cube.place.mgrs_tile)
+        for index in (chosen[-1], chosen[0])
+    )
+    shutil.move(products / last, tmp_path / last)
+    shutil.rmtree(path.parent / "cache")
+    band = f"T{cube.place.mgrs_tile}_B02_10m.tif"
+    shutil.copy(tmp_path / last / band, products / first / band)
+    _, told = again(path, found[0])
+    changed = {each["what"]: each["now"] for each in told["changed"]}
+    assert set(changed) == {f"scene {last}", f"bytes of {last}", f"bytes of {first}"}
+    assert changed[f"scene {last}"] is None
+
+
+def again(settings: Path, alert: Any) -> tuple[int, dict[str, Any]]:  # noqa: ANN401 - JSON
+    """Compute an alert again."""
+    done = rsmonitor("reproduce", str(settings), alert["id"], "--json")
+    assert done.returncode in {0, 1}, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, told
+
+
+def test_an_alert_is_computed_again_from_what_the_cache_holds(
+    by_stac: Path, stac: Running
+) -> None:
+    settings = by_stac / "settings.toml"
+    text = settings.read_text(encoding="utf-8")
+    alone = by_stac / "offline.toml"
+    alone.write_text(
+        text.replace("[source]", "[source]\noffline = true"), encoding="utf-8"
+    )
+    before = len(stac.requests())
+    code, told = again(alone, alerts(by_stac)[0])
+    assert (code, told["differs"], told["changed"]) == (0, [], [])
+    assert told["overlap"] == 1
+    assert not told["not_recorded"]
+    assert len(stac.requests()) == before
 
 
 def write_product(folder: Path, cube: TileCube, index: int) -> None:

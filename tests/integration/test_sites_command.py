@@ -77,6 +77,20 @@ def test_the_list_says_of_every_site_what_it_is_going_through(
     assert "植被恢复中 restoring" in plain.stdout
 
 
+def test_when_a_site_counts_as_quiet_stands_in_the_settings(
+    config: Path, tmp_path: Path
+) -> None:
+    patient = config.with_name("patient.toml")
+    text = config.read_text(encoding="utf-8")
+    patient.write_text(f"{text}\n[life]\nquiet_days = 3660\n", encoding="utf-8")
+    ran = rsmonitor(
+        "sites", "show", patient, GREW_QUIET_GREEN, "--json", scratch=tmp_path
+    )
+    assert ran.code == 0, ran.stderr
+    phases = [period["phase"] for period in json.loads(ran.stdout)["periods"]]
+    assert phases == ["new", "active"]
+
+
 def test_the_family_tree_of_the_demo_names_what_merged(
     config: Path, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ from returned import jpeg, office
 from sample_package import sample_package
 
 from rsmonitor.cli import triage
-from rsmonitor.errors import ContractError, OutputError
+from rsmonitor.errors import ContractError, OutputError, ReturnsError
 from rsmonitor.io.deliver.triage.columns import (
     COLUMNS,
     CONTRADICTIONS,
@@ -38,7 +38,6 @@ from rsmonitor.io.deliver.triage.qgis_project import basemap_layer
 from rsmonitor.io.deliver.triage.rules import LONGEST
 from rsmonitor.io.returns import sqlite_door
 from rsmonitor.io.returns.columns import FINDING_FIELDS, named
-from rsmonitor.io.returns.rows import ReturnsError
 from rsmonitor.records.basemap import Basemap
 from rsmonitor.records.disturbance import Cause
 from rsmonitor.records.finding import Judgement, contradiction

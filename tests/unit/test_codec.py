@@ -238,7 +238,7 @@ def _site(**features: float) -> Site:
 
 def test_stored_form_of_a_site_stays_what_it_is() -> None:
     # If this fails, ledgers of users cannot be read any more: raise
-    # `rsmonitor.io.stores.database.SCHEMA_VERSION` and write the migration.
+    # `rsmonitor.io.stores.ledger_schema.SCHEMA_VERSION` and write the migration.
     square = (
         "01030000000100000005000000"
         "CDCCCCCCCC4C39409A99999999994640CDCCCCCCCC4C39403333333333B34640"

@@ -115,6 +115,20 @@ ELSEWHERE = {
     "cases.due_days": "15",
     "cases.province_check_mu": "5.0",
     "cases.signing_key": '"head.pem"',
+    "life.clear_share": "0.6",
+    "life.quiet_days": "91",
+    "life.quiet_looks": "4",
+    "life.growth_m2": "401.0",
+    "life.growing_season": "0.8",
+    "life.lost": "0.8",
+    "life.greening": "0.2",
+    "life.recovered": "0.95",
+    "life.recovered_days": "366",
+    "life.bare_before": "0.3",
+    "life.bare_after": "0.06",
+    "tips.within_m": "501.0",
+    "tips.days_ahead": "121",
+    "tips.days_behind": "366",
     "deliver.out": '"out-there"',
     "deliver.pages": "3",
     "deliver.language": '"en"',
@@ -246,6 +260,27 @@ def test_what_cannot_be_delivered_is_refused(
     assert rule in refusal(write({key: value}))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("life.lost", "0.0", "life.lost must be in (0, 1]"),
+        ("life.quiet_days", "0", "life.quiet_days must be from 1 to 3660"),
+        ("life.growth_m2", "0.0", "life.growth_m2 must be positive"),
+        ("life.bare_after", "0.2", "must be below bare_before"),
+        ("tips.within_m", "-1.0", "within_m must be 0 or more"),
+        ("tips.within_m", "inf", "within_m must be 0 or more"),
+        ("tips.days_ahead", "-1", "days_ahead must be from 0 to 36500"),
+        ("tips.days_behind", "9000000000", "days_behind must be from 0 to 36500"),
+    ],
+)
+def test_what_says_nothing_of_sites_and_tips_is_refused(
+    write: Write, key: str, value: str, rule: str
+) -> None:
+    said = refusal(write({key: value}))
+    assert said.startswith(f"[{key.partition('.')[0]}] ")
+    assert rule in said
+
+
 @pytest.mark.parametrize("name", ["default.toml", "demo.toml"])
 def test_the_settings_that_ship_can_be_read(name: str) -> None:
     assert isinstance(read_settings(ROOT / "configs" / name), Settings)
@@ -254,6 +289,8 @@ def test_the_settings_that_ship_can_be_read(name: str) -> None:
 def test_the_default_settings_are_the_defaults(write: Write) -> None:
     shipped = read_settings(ROOT / "configs" / "default.toml")
     assert shipped.parameters == read_settings(write()).parameters
+    assert shipped.life == read_settings(write()).life
+    assert shipped.tips == read_settings(write()).tips
     assert shipped.digest == read_settings(write()).digest
 
 

@@ -332,7 +332,7 @@ def test_phases_with_a_gap_between_them_are_refused() -> None:
     ],
 )
 def test_parameters_out_of_range_are_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(ContractError, match=f"lifecycle.{next(iter(changes))}"):
+    with pytest.raises(ContractError, match=f"life.{next(iter(changes))}"):
         LifeParameters(**changes)
 
 

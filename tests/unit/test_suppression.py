@@ -1,7 +1,7 @@
 """Special use: shown nowhere from then on, and told nowhere but in the ledger."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import numpy as np
 from deliveries import ROMANIA, pixels_box, result_of, synthetic_evidence
@@ -9,18 +9,13 @@ from sightings import sighting, site, square, verdict
 
 from rsmonitor.records.alert import Alert
 from rsmonitor.records.district import District
-from rsmonitor.records.event import GENESIS, EventDraft, EventKind, chain
-from rsmonitor.records.finding import Finding, Judgement, body_of
+from rsmonitor.records.event import EventKind
 from rsmonitor.records.licence import RegisterSnapshot
 from rsmonitor.records.parameters import AlertingParameters
 from rsmonitor.records.provenance import Provenance
 from rsmonitor.records.site import Site, SiteState
 from rsmonitor.stages.alerting import alert_events_of, alert_sites
-from rsmonitor.stages.suppression import (
-    suppressed_by,
-    suppressed_sites,
-    without_suppressed,
-)
+from rsmonitor.stages.suppression import suppressed_sites, without_suppressed
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 ONE = site("s" + "a" * 12, sighting(square(0, 0, 3)))
@@ -82,28 +77,7 @@ def test_its_alert_is_withdrawn_by_an_event_that_does_not_tell_why() -> None:
 
 
 def test_nothing_is_suppressed_where_nobody_said_so() -> None:
-    assert suppressed_by([], [ONE, TWO]) == frozenset()
     assert suppressed_sites([], [ONE]) == frozenset()
-
-
-def test_what_the_ledger_says_is_what_is_suppressed() -> None:
-    finding = Finding(
-        site_id=ONE.site_id,
-        kind=EventKind.TRIAGED,
-        judgement=Judgement.SPECIAL_USE,
-        cause=None,
-        imagery="",
-        judged_by="李华",
-        judged_on=date(2026, 11, 20),
-    )
-    body = body_of(finding, file="a.csv", file_sha256="0" * 64, row="line 2")
-    foreign = {"site_id": TWO.site_id}
-    drafts = [
-        EventDraft(kind=EventKind.TRIAGED, at=AT, who="x", body=each)
-        for each in (foreign, body)
-    ]
-    events = [chain(draft, seq=1, prev_hash=GENESIS) for draft in drafts]
-    assert suppressed_by(events, [ONE, TWO]) == {ONE.site_id}
 
 
 def test_what_it_was_merged_into_is_suppressed_too() -> None:

@@ -1,26 +1,31 @@
 """GeoPackages, read as what they are: SQLite databases that somebody else made.
 
 GDAL is not asked, because what a view in a GeoPackage calls would run in it, and it has
-functions that reach for the network. A private copy is opened read-only; only real
-tables are layers; nothing that the file defines (views, triggers, functions) is run.
+functions that reach for the network. They are opened as
+`rsmonitor.io.foundation.foreign_sqlite` says, and only real tables are layers.
 """
 
 import math
-import re
 import sqlite3
 import struct
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from rsmonitor.errors import LicenceError
+from rsmonitor.io.foundation.foreign_sqlite import (
+    DAMAGE,
+    Confinement,
+    companions,
+    kind_of,
+    opened,
+    quoted,
+)
 from rsmonitor.io.licences.attributes import MAX_TEXT, identity
 from rsmonitor.io.licences.found import Refusal, UnusableError
 from rsmonitor.io.licences.parcel import Declared, Order, Parcel, ParcelFile, Ring
-from rsmonitor.io.licences.untrusted import read_bytes, shown
+from rsmonitor.io.licences.untrusted import shown
 
 MAX_FILE_BYTES: Final = 256 * 2**20
 """Largest file that is read; indexes make GeoPackages larger than what they hold."""
@@ -31,22 +36,13 @@ MAX_RECORDS: Final = 200_000
 MAX_LAYERS: Final = 100
 """Most layers of one file."""
 
-_START: Final = b"SQLite format 3\0"
-_STEPS: Final = 100_000
-_MAX_PAUSES: Final = 2_000
-"""Times `_STEPS` instructions of SQLite's machine after which it is given up."""
-
-_LIMITS: Final = {
-    sqlite3.SQLITE_LIMIT_LENGTH: 8 * 2**20,
-    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 2**20,
-    sqlite3.SQLITE_LIMIT_COLUMN: 500,
-    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
-    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
-    sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
-}
-_READING: Final = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ})
+_CONFINEMENT: Final = Confinement(
+    refusal=LicenceError,
+    max_file_bytes=MAX_FILE_BYTES,
+    max_value_bytes=8 * 2**20,
+    max_pauses=2_000,
+)
 _SYSTEM: Final = ("gpkg_contents", "gpkg_geometry_columns", "gpkg_spatial_ref_sys")
-_TABLE: Final = "SELECT type, sql, rootpage FROM sqlite_master WHERE name = ?"
 _LAYERS: Final = """
 SELECT c.table_name, g.column_name, s.organization, s.organization_coordsys_id,
        s.definition
@@ -55,7 +51,6 @@ LEFT JOIN gpkg_spatial_ref_sys s ON s.srs_id = g.srs_id
 WHERE c.data_type = 'features'
 LIMIT 101
 """
-_VIRTUAL: Final = re.compile(r"\s*create\s+virtual\b", re.IGNORECASE)
 
 _BLOB: Final = struct.Struct("<2sBB")
 _BLOB_BYTES: Final = 8
@@ -67,10 +62,6 @@ _MULTI: Final = 6
 _KINDS: Final = {1: "a point", 2: "a line", 4: "points", 5: "lines", 7: "a collection"}
 _CURVED: Final = range(8, 15)
 _MAX_TYPE: Final = 4000
-
-_DAMAGE: Final = (sqlite3.Error, UnicodeError, OverflowError, MemoryError)
-"""What reading a damaged database raises; its own texts stand in the messages, and
-need not be UTF-8."""
 
 _RULE_AREAS: Final = "a licence is an area: export the polygons"
 _RULE_BLOB: Final = "the geometry is damaged; export the layer again"
@@ -119,13 +110,17 @@ def read_geopackage(path: Path) -> ParcelFile:
     file = str(path)
     parcels: list[Parcel] = []
     refused: list[Refusal] = []
-    repairs: list[str] = []
-    with _opened(path, repairs) as database:
+    with opened(path, _CONFINEMENT) as database:
+        repairs = tuple(
+            f"{path}: edits that are still in {beside.name} were read too; close the "
+            "program that has the file open, and import it again"
+            for beside in companions(path)
+        )
         try:
             layers = _layers(file, database, refused)
             for layer in layers:
                 _read_layer(file, database, layer, parcels, refused)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise LicenceError(
                 f"{file}: cannot be read as a GeoPackage ({error}); it is damaged or "
                 "hostile: export it again"
@@ -134,70 +129,7 @@ def read_geopackage(path: Path) -> ParcelFile:
         raise LicenceError(
             f"{file}: has no layer of features; export the licences into it"
         )
-    return ParcelFile(
-        parcels=tuple(parcels), refused=tuple(refused), repairs=tuple(repairs)
-    )
-
-
-@contextmanager
-def _opened(path: Path, repairs: list[str]) -> Iterator[sqlite3.Connection]:
-    """Open a private copy that can do nothing but be read."""
-    content = read_bytes(path, what="a GeoPackage", max_bytes=MAX_FILE_BYTES)
-    if not content.startswith(_START):
-        raise LicenceError(
-            f"{path}: begins with {shown(content[:16])}: a GeoPackage begins with "
-            f"{shown(_START)}; it is another format under this name"
-        )
-    journal = path.with_name(path.name + "-wal")
-    with tempfile.TemporaryDirectory(prefix="rsmonitor-") as folder:
-        copy = Path(folder, "copy.gpkg")
-        copy.write_bytes(content)
-        if journal.is_file() and not journal.is_symlink() and journal.stat().st_size:
-            Path(folder, "copy.gpkg-wal").write_bytes(
-                read_bytes(journal, what="a journal", max_bytes=MAX_FILE_BYTES)
-            )
-            repairs.append(
-                f"{path}: edits that are still in {journal.name} were read too; close "
-                "the program that has the file open, and import it again"
-            )
-        try:
-            database = sqlite3.connect(f"{copy.as_uri()}?mode=rw", uri=True)
-        except sqlite3.Error as error:
-            raise LicenceError(
-                f"{path}: cannot be opened ({error}); export it again"
-            ) from error
-        with closing(database):
-            try:
-                _confine(database)
-            except _DAMAGE as error:
-                raise LicenceError(
-                    f"{path}: is no whole SQLite database ({error}); export it again"
-                ) from error
-            yield database
-
-
-def _confine(database: sqlite3.Connection) -> None:
-    """Take from a connection everything but reading, and that without end."""
-    for limit, value in _LIMITS.items():
-        database.setlimit(limit, value)
-    database.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
-    database.executescript(
-        "PRAGMA trusted_schema=OFF; PRAGMA query_only=ON; PRAGMA cell_size_check=ON; "
-        "PRAGMA mmap_size=0;"
-    )
-    database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    pauses = 0
-
-    def give_up() -> bool:
-        nonlocal pauses
-        pauses += 1
-        return pauses > _MAX_PAUSES
-
-    def allow(action: int, *_: str | None) -> int:
-        return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
-
-    database.set_progress_handler(give_up, _STEPS)
-    database.set_authorizer(allow)
+    return ParcelFile(parcels=tuple(parcels), refused=tuple(refused), repairs=repairs)
 
 
 def _layers(
@@ -205,7 +137,7 @@ def _layers(
 ) -> list[_Layer]:
     """List the layers that are real tables of features."""
     for name in _SYSTEM:
-        kind = _kind(database, name)
+        kind = kind_of(database, name)
         if kind != "table":
             raise LicenceError(
                 f"{file}: {name} is {kind}: every GeoPackage has it as a table; it is "
@@ -218,7 +150,7 @@ def _layers(
             f"{file}: more than {MAX_LAYERS} layers: export only the licences"
         )
     for name, column, organization, code, definition in rows:
-        kind = _kind(database, name) if isinstance(name, str) else "no name"
+        kind = kind_of(database, name) if isinstance(name, str) else "no name"
         if kind != "table" or not isinstance(column, str):
             refused.append(
                 Refusal(
@@ -242,22 +174,6 @@ def _layers(
     return layers
 
 
-def _kind(database: sqlite3.Connection, name: str) -> str:
-    """Say what the schema has under a name: a table, or what else."""
-    rows = database.execute(_TABLE, (name,)).fetchall()
-    kinds = {kind for kind, *_ in rows} - {"trigger", "index"}
-    if not kinds:
-        return "missing"
-    if kinds != {"table"}:
-        return f"a {min(str(kind) for kind in kinds)}"
-    virtual = any(
-        not page or _VIRTUAL.match(str(sql))
-        for kind, sql, page in rows
-        if kind == "table"
-    )
-    return "a virtual table" if virtual else "table"
-
-
 def _definition(organization: object, code: object, definition: object) -> str:
     """Name the reference system by its code, else give its WKT."""
     if (
@@ -279,9 +195,8 @@ def _read_layer(
     refused: list[Refusal],
 ) -> None:
     """Read the features of one layer."""
-    table = layer.name.replace('"', '""')
     # nothing of the file but a name, and that quoted
-    cursor = database.execute(f'SELECT rowid, * FROM "{table}"')  # noqa: S608
+    cursor = database.execute(f"SELECT rowid, * FROM {quoted(layer.name)}")  # noqa: S608
     names = [column for column, *_ in cursor.description]
     if layer.geometry_column not in names[1:]:
         raise LicenceError(

@@ -11,7 +11,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rsmonitor.errors import ContractError
+from rsmonitor.errors import ContractError, ReturnsError
+from rsmonitor.io.foundation.foreign_sqlite import DAMAGE, quoted, tables
 from rsmonitor.io.returns.columns import (
     FINDING_FIELDS,
     MAX_TEXT,
@@ -20,13 +21,7 @@ from rsmonitor.io.returns.columns import (
     judgement_in,
     named,
 )
-from rsmonitor.io.returns.rows import (
-    Attachment,
-    ReturnsError,
-    Row,
-    UnusableRowError,
-)
-from rsmonitor.io.returns.sqlite_door import DAMAGE, quoted, tables
+from rsmonitor.io.returns.rows import Attachment, Row, UnusableRowError
 from rsmonitor.records.finding import Judgement, PhotoReading
 
 MAX_PARCELS: Final = 200_000
@@ -50,7 +45,7 @@ def is_evidence_database(database: sqlite3.Connection) -> bool:
     Parameters
     ----------
     database : sqlite3.Connection
-        From `rsmonitor.io.returns.sqlite_door.opened`.
+        From `rsmonitor.io.foundation.foreign_sqlite.opened`.
 
     Returns
     -------
@@ -69,7 +64,8 @@ def read_evidence(
     Parameters
     ----------
     database : sqlite3.Connection
-        From `rsmonitor.io.returns.sqlite_door.opened`; photos are read through it.
+        From `rsmonitor.io.foundation.foreign_sqlite.opened`; photos are read through
+        it.
     file : str
         Its name for messages.
 

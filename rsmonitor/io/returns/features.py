@@ -7,12 +7,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rsmonitor.errors import ReturnsError
 from rsmonitor.io.deliver.triage.delivery import (
     ALERTS,
     DELIVERY,
     PACKAGE_ID,
     SCHEMA_VERSION,
 )
+from rsmonitor.io.foundation.foreign_sqlite import DAMAGE, quoted, tables
 from rsmonitor.io.licences.untrusted import decoded, read_bytes
 from rsmonitor.io.returns.columns import MAX_TEXT, named
 from rsmonitor.io.returns.geometry import (
@@ -21,8 +23,7 @@ from rsmonitor.io.returns.geometry import (
     place_in_geojson,
     place_in_geopackage,
 )
-from rsmonitor.io.returns.rows import Refusal, ReturnsError, Row, UnusableRowError
-from rsmonitor.io.returns.sqlite_door import DAMAGE, quoted, tables
+from rsmonitor.io.returns.rows import Refusal, Row, UnusableRowError
 
 if TYPE_CHECKING:
     from rsmonitor.records.tip import Place
@@ -53,7 +54,7 @@ def is_geopackage(database: sqlite3.Connection) -> bool:
     Parameters
     ----------
     database : sqlite3.Connection
-        From `rsmonitor.io.returns.sqlite_door.opened`.
+        From `rsmonitor.io.foundation.foreign_sqlite.opened`.
 
     Returns
     -------
@@ -75,7 +76,7 @@ def read_geopackage(
     Parameters
     ----------
     database : sqlite3.Connection
-        From `rsmonitor.io.returns.sqlite_door.opened`.
+        From `rsmonitor.io.foundation.foreign_sqlite.opened`.
     fields : Mapping of str to tuple of str
         Fields by the names of columns.
     file : str

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from rsmonitor.errors import LicenceError
+from rsmonitor.errors import LicenceError, ReturnsError
+from rsmonitor.io.foundation.foreign_sqlite import START, companions
 from rsmonitor.io.licences.untrusted import Members, is_zip, read_bytes
 from rsmonitor.io.returns.columns import FINDING_FIELDS
 from rsmonitor.io.returns.evidence_database import (
@@ -24,8 +25,8 @@ from rsmonitor.io.returns.features import (
     read_geojson,
     read_geopackage,
 )
-from rsmonitor.io.returns.rows import ReturnsError, RowFile, UnusableRowError
-from rsmonitor.io.returns.sqlite_door import START, companions, opened
+from rsmonitor.io.returns.rows import RowFile, UnusableRowError
+from rsmonitor.io.returns.sqlite_door import opened
 from rsmonitor.io.returns.tables import read_table
 
 MAX_PACKAGE_BYTES: Final = 512 * 2**20

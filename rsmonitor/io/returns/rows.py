@@ -4,13 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rsmonitor.errors import RsmonitorError
 from rsmonitor.records.finding import PhotoReading
 from rsmonitor.records.tip import Place
-
-
-class ReturnsError(RsmonitorError):
-    """A file that came back cannot be used as a whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from rsmonitor.errors import ReturnsError
 from rsmonitor.io.licences.sheets import (
     Cell,
     Formula,
@@ -13,7 +14,7 @@ from rsmonitor.io.licences.sheets import (
     split_text,
 )
 from rsmonitor.io.returns.columns import MAX_TEXT, named
-from rsmonitor.io.returns.rows import Refusal, ReturnsError, Row
+from rsmonitor.io.returns.rows import Refusal, Row
 
 _DELIMITERS: Final = (",", "\t", ";", "，", "；", "|")
 _TITLES: Final = 20

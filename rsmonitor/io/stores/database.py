@@ -8,10 +8,8 @@ and undo a commit, and the slots it pointed at may have been written over since.
 """
 
 import contextlib
-import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -21,13 +19,8 @@ from rsmonitor.io.foundation.files import (
     make_folder,
     rename_durably,
 )
-from rsmonitor.records.event import canonical_json
-
-SCHEMA_VERSION: Final = 3
-"""Raised when a table or the JSON form of a stored record changes."""
-
-APPLICATION_ID: Final = 0x72736D6C
-"""``rsml``: says that a SQLite file is a ledger and not somebody else's."""
+from rsmonitor.io.stores.layout import Layout
+from rsmonitor.io.stores.ledger_schema import LEDGER, with_later_fields
 
 _BUSY_SECONDS: Final = 30.0
 _CANNOT_WRITE: Final = (
@@ -39,197 +32,6 @@ _CANNOT_WRITE: Final = (
     "SQLITE_IOERR_TRUNCATE",
     "SQLITE_IOERR_DELETE",
 )
-
-_SCHEMA: Final = """
-BEGIN;
-
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-
-CREATE TABLE event (
-    seq INTEGER PRIMARY KEY,
-    prev_hash TEXT NOT NULL CHECK (length(prev_hash) = 64),
-    hash TEXT NOT NULL UNIQUE CHECK (length(hash) = 64),
-    kind TEXT NOT NULL,
-    at TEXT NOT NULL,
-    who TEXT NOT NULL,
-    body TEXT NOT NULL
-);
-
-CREATE TABLE run (
-    run_id TEXT PRIMARY KEY,
-    line TEXT NOT NULL,
-    district TEXT NOT NULL,
-    week TEXT NOT NULL,
-    finished_at TEXT NOT NULL,
-    record TEXT NOT NULL
-);
-CREATE INDEX run_by_district ON run (district, week);
-
-CREATE TABLE slot (
-    line TEXT NOT NULL,
-    grid_id TEXT NOT NULL,
-    block_id TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    slot INTEGER NOT NULL CHECK (slot IN (0, 1)),
-    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
-    run_id TEXT NOT NULL REFERENCES run (run_id),
-    PRIMARY KEY (line, grid_id, block_id, kind)
-);
-
-CREATE TABLE applied (
-    line TEXT NOT NULL,
-    grid_id TEXT NOT NULL,
-    platform TEXT NOT NULL,
-    datatake_start TEXT NOT NULL,
-    product TEXT NOT NULL,
-    run_id TEXT NOT NULL REFERENCES run (run_id),
-    PRIMARY KEY (line, grid_id, platform, datatake_start)
-);
-
-CREATE TABLE site (
-    district TEXT NOT NULL,
-    site_id TEXT NOT NULL,
-    record TEXT NOT NULL,
-    run_id TEXT NOT NULL REFERENCES run (run_id),
-    PRIMARY KEY (district, site_id)
-);
-
-CREATE TABLE alert (
-    district TEXT NOT NULL,
-    alert_id TEXT NOT NULL,
-    record TEXT NOT NULL,
-    run_id TEXT NOT NULL REFERENCES run (run_id),
-    PRIMARY KEY (district, alert_id)
-);
-
--- all that was ever said of an alert; the same words twice are kept once
-CREATE TABLE alert_version (
-    place INTEGER PRIMARY KEY,
-    alert_id TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    record TEXT NOT NULL,
-    run_id TEXT NOT NULL REFERENCES run (run_id),
-    UNIQUE (alert_id, sha256)
-);
-
--- the chain only grows, and only at its end; REPLACE would pass by a delete trigger
-CREATE TRIGGER event_in_order BEFORE INSERT ON event
-WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM event)
-BEGIN SELECT RAISE(ABORT, 'events are appended at the end of the chain'); END;
-CREATE TRIGGER event_kept BEFORE DELETE ON event
-BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
-CREATE TRIGGER event_fixed BEFORE UPDATE ON event
-BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
-CREATE TRIGGER alert_version_new BEFORE INSERT ON alert_version
-WHEN EXISTS (SELECT 1 FROM alert_version WHERE place = NEW.place
-    OR (alert_id = NEW.alert_id AND sha256 = NEW.sha256))
-BEGIN SELECT RAISE(ABORT, 'what an alert said is never replaced'); END;
-CREATE TRIGGER alert_version_kept BEFORE DELETE ON alert_version
-BEGIN SELECT RAISE(ABORT, 'what an alert said is never deleted'); END;
-CREATE TRIGGER alert_version_fixed BEFORE UPDATE ON alert_version
-BEGIN SELECT RAISE(ABORT, 'what an alert said is never changed'); END;
-"""
-
-TRIGGERS: Final = (
-    "alert_version_fixed",
-    "alert_version_kept",
-    "alert_version_new",
-    "event_fixed",
-    "event_in_order",
-    "event_kept",
-)
-"""What refuses a change of the past; a ledger without one was opened by somebody."""
-
-OLDER_VERSIONS: Final = "alert_versions_of_schema_1"  # as in the migration below
-"""Key in ``meta``: up to which place `alert_version` holds texts of the first schema.
-They stay as they are, because what an alert said is never changed; who reads them
-passes them through `with_later_fields`."""
-
-_MIGRATIONS: Final = {
-    # verdicts came to say how they were found; the tables did not change
-    1: """
-UPDATE alert SET record = with_later_fields(record);
-INSERT INTO meta (key, value)
-    SELECT 'alert_versions_of_schema_1', coalesce(max(place), 0) FROM alert_version;
-""",
-    # checkpoints are a kind of state too; which kinds there are is not the table's
-    # business
-    2: """
-ALTER TABLE slot RENAME TO slot_before;
-CREATE TABLE slot (
-    line TEXT NOT NULL,
-    grid_id TEXT NOT NULL,
-    block_id TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    slot INTEGER NOT NULL CHECK (slot IN (0, 1)),
-    sha256 TEXT NOT NULL CHECK (length(sha256) = 64),
-    run_id TEXT NOT NULL REFERENCES run (run_id),
-    PRIMARY KEY (line, grid_id, block_id, kind)
-);
-INSERT INTO slot SELECT * FROM slot_before;
-DROP TABLE slot_before;
-""",
-}
-"""SQL that brings a file of one schema version to the next."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """What makes a SQLite file one of ours."""
-
-    what: str
-    """What it is, for messages."""
-
-    application_id: int
-    """Written into the file's header, so that it is not taken for somebody else's."""
-
-    schema_version: int
-    """Raised when a table or the JSON form of a stored record changes."""
-
-    schema: str
-    """SQL that makes the tables, ``meta`` among them, and leaves a transaction open."""
-
-    migrations: Mapping[int, str] = field(default_factory=dict)
-    """SQL that brings a file of one version to the next, by the version before."""
-
-
-LEDGER: Final = Layout(
-    what="ledger",
-    application_id=APPLICATION_ID,
-    schema_version=SCHEMA_VERSION,
-    schema=_SCHEMA,
-    migrations=_MIGRATIONS,
-)
-"""The ledger of runs."""
-
-
-def with_later_fields(text: str) -> str:
-    """
-    Add to an alert of the first schema what its verdict did not say then.
-
-    Parameters
-    ----------
-    text : str
-        JSON of an `rsmonitor.records.alert.Alert` as the first schema had it.
-
-    Returns
-    -------
-    str
-        The same with the fields that came later, saying nothing: no trace of rules, no
-        restriction, no warning, no table of laws. A text that is no such alert comes
-        back as it is; whoever decodes it says why.
-    """
-    try:
-        alert = json.loads(text)
-        verdict = alert["verdict"]
-        alert["verdict"] = {"warnings": [], "law_table": ""} | verdict
-        alert["verdict"]["parts"] = [
-            {"trace": [], "restrictions": [], "counted_only": False} | part
-            for part in verdict["parts"]
-        ]
-        return canonical_json(alert)
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return text
 
 
 @contextlib.contextmanager
@@ -302,6 +104,8 @@ def writing(path: Path, layout: Layout = LEDGER) -> Iterator[sqlite3.Connection]
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("BEGIN IMMEDIATE")
         try:
+            for statement in layout.indexes:
+                connection.execute(statement)
             yield connection
             connection.execute("COMMIT")
         except BaseException:
@@ -414,6 +218,8 @@ def upgrade(path: Path, *, turn: Path, layout: Layout = LEDGER) -> Path | None:
                 for statement in _statements(layout.migrations[version]):
                     connection.execute(statement)
                 version += 1
+            for statement in layout.indexes:
+                connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {version}")
             connection.execute(
                 "UPDATE meta SET value = ? WHERE key = 'schema_version'",

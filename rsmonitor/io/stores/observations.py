@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from rsmonitor.errors import ContractError
 from rsmonitor.io.stores.codec import decode, decode_text, encode_text
-from rsmonitor.io.stores.database import Layout, create, reading, writing
+from rsmonitor.io.stores.database import create, reading, writing
+from rsmonitor.io.stores.layout import Layout
 from rsmonitor.records.lifecycle import HistoryCurve, Observation
 
 OBSERVATIONS: Final = Layout(

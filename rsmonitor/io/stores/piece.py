@@ -6,19 +6,22 @@ shuffled bytes under Zstandard, as Blosc writes them. The digital numbers of the
 """
 
 import json
+import threading
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from numcodecs.blosc import Blosc  # type: ignore[import-untyped]
+from numcodecs import blosc  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 
 from rsmonitor.errors import StoreError
 from rsmonitor.records.offer import Numbers, TileWindow
 
 _MAGIC: Final = "rsmonitor piece 1"
 _ARRAYS: Final = (("dn_10m", "<u2"), ("dn_20m", "<u2"), ("scl", "|u1"))
-_CODEC: Final = Blosc(cname="zstd", clevel=3, shuffle=Blosc.SHUFFLE)
+_CODEC: Final = blosc.Blosc(cname="zstd", clevel=3, shuffle=blosc.Blosc.SHUFFLE)
 _MOST_HEADER: Final = 10_000
+_TURN: Final = threading.Lock()
 
 
 def encode(numbers: Numbers) -> bytes:
@@ -39,7 +42,7 @@ def encode(numbers: Numbers) -> bytes:
     for name, dtype in _ARRAYS:
         array = np.ascontiguousarray(getattr(numbers, name), dtype=dtype)
         # the codec knows nothing of empty arrays
-        blocks.append(bytes(_CODEC.encode(array)) if array.size else b"")
+        blocks.append(_compressed(array) if array.size else b"")
     header = {
         "format": _MAGIC,
         "bands_10m": list(numbers.bands_10m),
@@ -48,6 +51,17 @@ def encode(numbers: Numbers) -> bytes:
         "lengths": [len(block) for block in blocks],
     }
     return b"".join([json.dumps(header).encode(), b"\n", *blocks])
+
+
+def _compressed(array: NDArray[Any]) -> bytes:
+    """Compress with one thread: more write their blocks in whatever order they end."""
+    with _TURN:
+        before = blosc.use_threads
+        blosc.use_threads = False
+        try:
+            return bytes(_CODEC.encode(array))
+        finally:
+            blosc.use_threads = before
 
 
 def decode(data: bytes) -> Numbers:

@@ -15,7 +15,8 @@ from typing import Any, Final, TypeVar
 
 from rsmonitor.errors import ContractError, LicenceError, StoreError
 from rsmonitor.io.stores.codec import decode, encode, encode_text
-from rsmonitor.io.stores.database import Layout, create, reading, writing
+from rsmonitor.io.stores.database import create, reading, writing
+from rsmonitor.io.stores.layout import Layout
 from rsmonitor.io.stores.register_history import (
     Act,
     Delivery,

@@ -21,7 +21,8 @@ from shapely.errors import ShapelyError
 
 from rsmonitor.errors import ContractError, OutputError, StoreError
 from rsmonitor.io.foundation.files import lock_file
-from rsmonitor.io.stores.database import Layout, create, reading, writing
+from rsmonitor.io.stores.database import create, reading, writing
+from rsmonitor.io.stores.layout import Layout
 from rsmonitor.records.tip import Place, Tip
 
 _COLUMNS: Final = ("number", "name", "contact", "address", "text", "registered_by")
