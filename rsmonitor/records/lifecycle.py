@@ -219,20 +219,18 @@ class LifeParameters:
         ):
             value = getattr(self, name)
             if not 0.0 < value <= 1.0:
-                raise ContractError(f"lifecycle.{name} must be in (0, 1], got {value}")
+                raise ContractError(f"life.{name} must be in (0, 1], got {value}")
         for name in ("quiet_days", "quiet_looks", "recovered_days"):
             value = getattr(self, name)
             if not 1 <= value <= 3660:  # noqa: PLR2004 - ten years
-                raise ContractError(
-                    f"lifecycle.{name} must be from 1 to 3660, got {value}"
-                )
+                raise ContractError(f"life.{name} must be from 1 to 3660, got {value}")
         if not self.growth_m2 > 0:
             raise ContractError(
-                f"lifecycle.growth_m2 must be positive, got {self.growth_m2}"
+                f"life.growth_m2 must be positive, got {self.growth_m2}"
             )
         if self.bare_after >= self.bare_before:
             raise ContractError(
-                f"lifecycle.bare_after {self.bare_after} must be below bare_before "
+                f"life.bare_after {self.bare_after} must be below bare_before "
                 f"{self.bare_before}"
             )
 

@@ -12,6 +12,8 @@ from rsmonitor.errors import ContractError
 
 TIP_ID: Final = re.compile(r"^t[a-z2-7]{12}$")
 
+_MOST_DAYS: Final = 36_500
+
 Place = Point | Polygon | MultiPolygon
 """Where a tip points, CRS84."""
 
@@ -55,9 +57,9 @@ class MatchingParameters:
         if not (math.isfinite(self.within_m) and self.within_m >= 0):
             raise ContractError(f"within_m must be 0 or more, got {self.within_m}")
         for name in ("days_ahead", "days_behind"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) <= _MOST_DAYS:
                 raise ContractError(
-                    f"{name} must be 0 or more, got {getattr(self, name)}"
+                    f"{name} must be from 0 to {_MOST_DAYS}, got {getattr(self, name)}"
                 )
 
 
