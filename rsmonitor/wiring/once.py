@@ -12,7 +12,8 @@ from rsmonitor.interfaces import Progress
 from rsmonitor.io.deliver.folder import PlainFolderSink
 from rsmonitor.io.executors.inprocess import InProcessExecutor
 from rsmonitor.io.foundation.files import require_writable
-from rsmonitor.io.stores.memory import MemoryLedger, MemoryStateStore
+from rsmonitor.io.stores.memory import MemoryStateStore
+from rsmonitor.io.stores.memory_ledger import MemoryLedger
 from rsmonitor.io.stores.scratch import MemoryScratch
 from rsmonitor.pipeline import BlockDoors, Doors, Outcome, run
 from rsmonitor.pipeline.looks import day_of

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rsmonitor.errors import NoClearObservationError
 from rsmonitor.interfaces import SceneSource
-from rsmonitor.io.deliver.map import TRUE_COLOUR, Picture, render_map
+from rsmonitor.io.deliver.pictures.map import TRUE_COLOUR, Picture, render_map
 from rsmonitor.pipeline import Job
 from rsmonitor.pipeline.pictures import Composite, before_and_after
 from rsmonitor.records.run import RunResult
