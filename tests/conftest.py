@@ -127,6 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Offline(patch), "rsmonitor-offline")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:

@@ -383,7 +383,7 @@ def test_another_algorithm_is_another_digest(
 ) -> None:
     settings = read_settings(write())
     before = settings.digest
-    monkeypatch.setattr("rsmonitor.config.ALGORITHM_VERSION", "next")
+    monkeypatch.setattr("rsmonitor.config.settings.ALGORITHM_VERSION", "next")
     assert settings.digest != before
 
 

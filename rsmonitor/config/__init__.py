@@ -1,0 +1,41 @@
+"""TOML becomes frozen settings. Secrets never stand in a settings file."""
+
+from rsmonitor.config.deliveries import (
+    BasemapSettings,
+    DeliverSettings,
+    MailSettings,
+    RecipientSettings,
+)
+from rsmonitor.config.reading import keys, read_districts, read_settings
+from rsmonitor.config.sections import (
+    DEFAULT_SERVICES,
+    BorderSettings,
+    CaseSettings,
+    DaskSettings,
+    LawSettings,
+    LicenceSettings,
+    RunSettings,
+    SourceSettings,
+    TerrainSettings,
+)
+from rsmonitor.config.settings import Settings
+
+__all__ = [
+    "DEFAULT_SERVICES",
+    "BasemapSettings",
+    "BorderSettings",
+    "CaseSettings",
+    "DaskSettings",
+    "DeliverSettings",
+    "LawSettings",
+    "LicenceSettings",
+    "MailSettings",
+    "RecipientSettings",
+    "RunSettings",
+    "Settings",
+    "SourceSettings",
+    "TerrainSettings",
+    "keys",
+    "read_districts",
+    "read_settings",
+]

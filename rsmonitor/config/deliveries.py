@@ -1,0 +1,177 @@
+"""What goes out each week, and how: the sections of deliveries and mail."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from rsmonitor.errors import ContractError
+
+LAST_PORT: Final = 65_535
+"""The largest number of a port."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BasemapSettings:
+    """Imagery of the bureau's own that lies under the alerts in QGIS."""
+
+    title: str
+    """What the layer is called."""
+
+    source: str
+    """GeoTIFF or MBTiles file, relative to the settings file, or the address of a WMTS
+    (``https://``)."""
+
+    on: str = ""
+    """Day or days on which it was taken, as people write it; shown beside the title."""
+
+    layer: str = ""
+    """WMTS: name of its layer."""
+
+    matrix: str = ""
+    """WMTS: name of its tile matrix set."""
+
+    def __post_init__(self) -> None:
+        if not self.title.strip() or not self.source.strip():
+            raise ContractError("a basemap needs a title and a source")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverSettings:
+    """What goes out each week; changes no result."""
+
+    out: str = "packages"
+    """Folder of the packages, relative to the settings file."""
+
+    pages: int = 10
+    """Alerts of a county that get a page in its report; the rest get a line."""
+
+    language: str = "zh"
+    """Language of what people read: ``zh`` or ``en``."""
+
+    names: tuple[str, ...] = ()
+    """Names of prefectures and provinces, such as ``3607=赣州市``; counties have theirs
+    from the borders or the districts."""
+
+    levels: tuple[str, ...] = ("county", "prefecture", "province")
+    """Which packages are made."""
+
+    visit_start: tuple[float, ...] = ()
+    """Longitude and latitude where a round of visits begins and ends."""
+
+    map_links: bool = False
+    """True prints codes that open a map app: it sends coordinates to a third party."""
+
+    keep_weeks: int = 12
+    """Weeks whose packages are kept."""
+
+    basemaps: tuple[BasemapSettings, ...] = ()
+    """Imagery of the bureau's own."""
+
+    def __post_init__(self) -> None:
+        if self.pages < 0 or self.keep_weeks < 1:
+            raise ContractError(
+                "deliver.pages must not be negative and deliver.keep_weeks at least 1, "
+                f"got {self.pages} and {self.keep_weeks}"
+            )
+        if self.language not in {"zh", "en"}:
+            raise ContractError(
+                f"deliver.language must be zh or en, got {self.language!r}"
+            )
+        for level in self.levels:
+            if level not in {"county", "prefecture", "province"}:
+                raise ContractError(
+                    "deliver.levels may name county, prefecture and province, got "
+                    f"{level!r}"
+                )
+        for name in self.names:
+            if not re.fullmatch(r"[0-9]{2}([0-9]{2})?=[^=]{1,40}", name):
+                raise ContractError(
+                    "deliver.names are written like 3607=赣州市: two or four digits of "
+                    f"the code and a name, got {name!r}"
+                )
+        if self.visit_start and not (
+            len(self.visit_start) == 2  # noqa: PLR2004 - longitude and latitude
+            and -180 <= self.visit_start[0] <= 180  # noqa: PLR2004 - degrees
+            and -90 <= self.visit_start[1] <= 90  # noqa: PLR2004 - degrees
+        ):
+            raise ContractError(
+                "deliver.visit_start is longitude and latitude, got "
+                f"{list(self.visit_start)}"
+            )
+
+
+_MAIL_ADDRESS: Final = re.compile(
+    r"[^@\s<>\",;:()\[\]\x00-\x1f]{1,64}@[A-Za-z0-9.-]{1,255}"
+)
+"""One address: no name beside it, no list, no line break."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientSettings:
+    """Who gets the packages of an area by mail."""
+
+    area: str
+    """Code of the area: six, four or two digits, or a district's identifier."""
+
+    addresses: tuple[str, ...]
+    """Mail addresses; each gets a message of its own."""
+
+    def __post_init__(self) -> None:
+        if not self.addresses:
+            raise ContractError(f"mail.recipients: area {self.area} has no address")
+        for address in self.addresses:
+            if not _MAIL_ADDRESS.fullmatch(address):
+                raise ContractError(f"mail.recipients: {address!r} is no mail address")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailSettings:
+    """How packages go out by mail; the password never stands here."""
+
+    host: str | None = None
+    """SMTP server; None: no mail is sent."""
+
+    port: int = 465
+    """Its port."""
+
+    security: str = "tls"
+    """``tls`` from the first byte, or ``starttls``; there is no third."""
+
+    sender: str = ""
+    """Address that the mails come from; empty: ``rsmonitor@`` and the server's name."""
+
+    user: str = ""
+    """Name to log in with; empty: no login. The password is read from the environment
+    (RSMONITOR_MAIL_PASSWORD) or from `password_file`."""
+
+    password_file: str | None = None
+    """File of mode 0600 that holds the password, relative to the settings file."""
+
+    ca: str | None = None
+    """Certificate of the authority that signed the server's, PEM, relative to the
+    settings file; None: those that the machine trusts."""
+
+    largest_mb: int = 20
+    """A larger package is named in the mail and not attached."""
+
+    recipients: tuple[RecipientSettings, ...] = ()
+    """Who gets what."""
+
+    def __post_init__(self) -> None:
+        if self.security not in {"tls", "starttls"}:
+            raise ContractError(
+                f"mail.security must be tls or starttls, got {self.security!r}"
+            )
+        if not 0 < self.port <= LAST_PORT:
+            raise ContractError(f"mail.port must be 1 to 65535, got {self.port}")
+        if self.largest_mb < 1:
+            raise ContractError(
+                f"mail.largest_mb must be at least 1, got {self.largest_mb}"
+            )
+        if self.sender and not _MAIL_ADDRESS.fullmatch(self.sender):
+            raise ContractError(f"mail.sender {self.sender!r} is no mail address")
+
+    @property
+    def comes_from(self) -> str:
+        """The address that mails come from."""
+        return self.sender or f"rsmonitor@{self.host}"
