@@ -30,7 +30,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/rsmonitor demo demo-out
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(PYTEST_ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -127,29 +127,36 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Offline(patch), "rsmonitor-offline")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     items.sort(key=lambda item: _order(tier_of(item.nodeid)))
-    if config.pluginmanager.hasplugin("xdist"):
-        _keep_together(items)
     if "network" not in config.option.markexpr:
         for item in items:
             if item.get_closest_marker("network"):
                 item.add_marker(pytest.mark.skip("a live service: run with -m network"))
 
 
-def _keep_together(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Give each file, and all files that look at the runs of the demo, one process.
 
     Fixtures of a module are then made once, and nobody runs the demo while another
     test looks at it.
     """
-    demo = {item.path for item in items if "demos" in getattr(item, "fixturenames", ())}
-    for item in items:
-        group = "demo" if item.path in demo else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - where it is used
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return "demo" if file in demo else file
+
+    demo = {
+        path.relative_to(TESTS.parent).as_posix()
+        for path in TESTS.rglob("test_*.py")
+        if "shared_demos" in path.read_text(encoding="utf-8")
+    }
+    return ByFile(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
