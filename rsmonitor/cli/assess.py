@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rsmonitor.cli import assess_map
+from rsmonitor.cli import assess_map, assess_pairs
 from rsmonitor.cli.terminal import Watcher
 from rsmonitor.errors import EXIT_DONE, EXIT_PARTIAL
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 
 
 app.add_typer(assess_map.app, name="map")
+app.command("pairs")(assess_pairs.pairs)
 
 
 @app.callback()
