@@ -10,7 +10,7 @@ from pathlib import Path
 
 __version__ = "0.1.0"
 
-ALGORITHM_VERSION = "3"
+ALGORITHM_VERSION = "4"
 """Part of a run's identity: raised when the same input gives other alerts."""
 
 KERNEL_SOURCES = (

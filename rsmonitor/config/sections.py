@@ -211,6 +211,21 @@ class TerrainSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifySettings:
+    """Who names the causes of disturbances."""
+
+    model: str = "rules-1"
+    """``rules-1``; a shipped model such as ``cause/1``; or the folder of one, which
+    begins with ``.``, ``/`` or ``~`` and is relative to the settings file."""
+
+    def __post_init__(self) -> None:
+        if not self.model.strip():
+            raise ContractError(
+                "classify.model is empty: name rules-1 or a model such as cause/1"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
     """How a run works; nothing here changes a result."""
 

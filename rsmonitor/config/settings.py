@@ -11,6 +11,7 @@ from rsmonitor.config.deliveries import DeliverSettings, MailSettings
 from rsmonitor.config.sections import (
     BorderSettings,
     CaseSettings,
+    ClassifySettings,
     DaskSettings,
     LawSettings,
     LicenceSettings,
@@ -62,6 +63,9 @@ class Settings:
 
     terrain: TerrainSettings = field(default_factory=TerrainSettings)
     """Relief."""
+
+    classify: ClassifySettings = field(default_factory=ClassifySettings)
+    """Causes."""
 
     cases: CaseSettings = field(default_factory=CaseSettings)
     """What is done about alerts."""
@@ -127,7 +131,9 @@ class Settings:
         """
         return self.digest_with(None)
 
-    def digest_with(self, elevation_sha256: str | None) -> str:
+    def digest_with(
+        self, elevation_sha256: str | None, cause_sha256: str | None = None
+    ) -> str:
         """
         Digest what can change a result, the content of elevation files included.
 
@@ -136,6 +142,9 @@ class Settings:
         elevation_sha256 : str or None
             Digest of what stands in the files of `terrain.elevation`, as
             `rsmonitor.io.sources.elevation.Elevation.sha256` gives it; None without.
+        cause_sha256 : str, optional
+            Digest of the model that names causes, as
+            `rsmonitor.wiring.causes.digest_of` gives it; None where the rules do.
 
         Returns
         -------
@@ -167,6 +176,9 @@ class Settings:
                 "elevation_sha256": elevation_sha256,
                 "shadow": self.terrain.shadow,
             }
+        if cause_sha256 is not None:
+            # by its content: a folder may hold another model tomorrow
+            value["classify"] = {"sha256": cause_sha256}
         return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
     def path(self, text: str) -> Path:

@@ -320,6 +320,8 @@ def _write_sheet(path: Path, points: Sequence[tuple[str, Polygon]]) -> None:
         geometry_type="Polygon",
         crs="EPSG:4326",
         dataset_options={"VERSION": "1.3"},
+        # its triggers would keep plain SQLite tools from filling in the sheet
+        layer_options={"SPATIAL_INDEX": "NO"},
     )
     words = ", ".join(f"'{code}'" for code in ANSWERS)
     with closing(sqlite3.connect(path)) as database, database:

@@ -31,6 +31,7 @@ from rsmonitor.records.provenance import Origin
 from rsmonitor.records.rule import LawTable
 from rsmonitor.records.run import Partition, RunResult
 from rsmonitor.records.week import IsoWeek
+from rsmonitor.stages.classify import CauseModel
 from rsmonitor.stages.jurisdiction import County
 
 _Number = TypeVar("_Number", bound=np.generic)
@@ -60,6 +61,9 @@ class Job:
 
     laws: LawTable = field(default_factory=LawTable)
     """Laws that verdicts name; they decide no category."""
+
+    cause_model: CauseModel | None = None
+    """Names the causes of disturbances; None: the rules do."""
 
     def partition(self, week: IsoWeek) -> Partition:
         """

@@ -1,4 +1,9 @@
-"""What the classifier sees of a disturbance, in one fixed order."""
+"""What the classifier sees of a disturbance, in one fixed order.
+
+Spectral state, shape of the course in time, texture, shape and size, from evidence and
+outline alone. Where a place is, what day it is and what lies near are not among them: a
+model that knew them would learn the register instead of the ground.
+"""
 
 import math
 from collections.abc import Mapping
@@ -6,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
 from rsmonitor.records.disturbance import Disturbance
@@ -17,6 +23,15 @@ from rsmonitor.records.rasters import (
 )
 from rsmonitor.stages.evidence import mean_departures
 from rsmonitor.stages.history import Norm
+
+BARE_NDVI: Final = 0.35
+"""Below this little grows (NDVI of bare soil is about 0.1 to 0.3)."""
+
+BRIGHT_DRED: Final = -0.3
+"""Change of minus log10 of red below which red reflectance has doubled."""
+
+WET_NDVI: Final = -0.2
+"""Change of NDVI below which plants are gone, so that what stays moist is no plant."""
 
 FEATURES: Final[Mapping[str, str]] = {
     "ndvi_before": "NDVI in a usual scene before the disturbance, index units",
@@ -30,6 +45,19 @@ FEATURES: Final[Mapping[str, str]] = {
     "area_m2": "area on the ellipsoid, square metres",
     "days_to_confirm": "days from first seen to confirmed; NaN if not confirmed",
     "share_recovered": "share of confirmed pixels whose evidence is gone, 0 to 1",
+    "ndvi_spread": "standard deviation of the change of NDVI within, index units",
+    "dred_spread": "standard deviation of the change of minus log10 of red within",
+    "share_bare": "share of pixels whose NDVI is below 0.35 since, 0 to 1",
+    "share_bright": "share of pixels whose red reflectance doubled, 0 to 1",
+    "share_wet": "share of pixels whose NDVI fell by 0.2 but NDMI did not, 0 to 1",
+    "compactness": "4 pi area / perimeter squared of the outline, 0 to 1",
+    "solidity": "area of the outline / area of its convex hull, 0 to 1",
+    "roundness": "area of the outline / area of the least circle around it, 0 to 1",
+    "interval_days": "days from the last look without it to the first with it; NaN if "
+    "there was none without it",
+    "growth_days": "days from the start of its first part to that of its last",
+    "growth_steps": "number of parts that began at different times",
+    "looks_since": "clear looks since it was first seen, that look included",
 }
 """Each feature with its meaning and unit; NaN where it was not measured."""
 
@@ -129,6 +157,8 @@ def measure_members(
     confirmed = plane["confirmed"][0] > 0
     gone = (confirmed & (plane["score"][0] == 0)).astype(np.float64)
     columns["share_recovered"] = _mean(np.where(confirmed, gone, np.nan), number, count)
+    columns |= _within(columns, departures, usual, number, norm=norm, names=names)
+    columns |= _shape(disturbances)
     ordered = [
         columns[name].tolist() if name in columns else [math.nan] * count
         for name in FEATURE_ORDER
@@ -142,8 +172,89 @@ def measure_members(
         if disturbance.confirmed is not None:
             days = (disturbance.confirmed - disturbance.began_by).days
             of["days_to_confirm"] = float(days)
+        of |= _course(disturbance)
         measured.append(replace(disturbance, features=of))
     return tuple(measured)
+
+
+def _within(
+    columns: Mapping[str, NDArray[np.float64]],
+    departures: NDArray[np.floating],
+    usual: NDArray[np.int16],
+    number: NDArray[np.integer],
+    *,
+    norm: Norm,
+    names: tuple[str, ...],
+) -> dict[str, NDArray[np.float64]]:
+    """Measure how disturbances differ within: texture, bare, bright and wet spots."""
+    found: dict[str, NDArray[np.float64]] = {}
+    place = {name: k for k, name in enumerate(names)}
+    count = len(columns["share_recovered"])
+
+    def share(name: str, where: NDArray[np.bool_], known: NDArray[np.bool_]) -> None:
+        found[name] = _mean(
+            np.where(known, where.astype(np.float64), np.nan), number, count
+        )
+
+    change = {name: departures[k].astype(np.float64) for name, k in place.items()}
+    for index in ("ndvi", "dred"):
+        if index in place:
+            mean = columns[f"{index}_change"]
+            square = (change[index] - mean[number]) ** 2
+            found[f"{index}_spread"] = np.sqrt(_mean(square, number, count))
+    if "ndvi" in place:
+        k = place["ndvi"]
+        stored = usual[k].astype(np.float64)
+        after = stored / REFERENCE_SCALE + norm.level[k] + change["ndvi"]
+        share(
+            "share_bare",
+            after < BARE_NDVI,
+            (stored != REFERENCE_FILL) & np.isfinite(after),
+        )
+    if "dred" in place:
+        share(
+            "share_bright", change["dred"] <= BRIGHT_DRED, np.isfinite(change["dred"])
+        )
+    if "ndvi" in place and "ndmi" in place:
+        share(
+            "share_wet",
+            (change["ndvi"] < WET_NDVI) & (change["ndmi"] >= 0),
+            np.isfinite(change["ndvi"]) & np.isfinite(change["ndmi"]),
+        )
+    return found
+
+
+def _shape(disturbances: tuple[Disturbance, ...]) -> dict[str, NDArray[np.float64]]:
+    """Measure outlines by numbers that do not depend on their size."""
+    outlines = np.array([each.geometry for each in disturbances], dtype=object)
+    coordinates, of = shapely.get_coordinates(outlines, return_index=True)
+    # a degree of longitude is shorter than one of latitude
+    middle = shapely.bounds(outlines)[:, [1, 3]].mean(axis=1)
+    coordinates[:, 0] *= np.cos(np.radians(middle))[of]
+    flat = shapely.set_coordinates(outlines, coordinates)
+    area = shapely.area(flat)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = {
+            "compactness": 4 * np.pi * area / shapely.length(flat) ** 2,
+            "solidity": area / shapely.area(shapely.convex_hull(flat)),
+            "roundness": area / (np.pi * shapely.minimum_bounding_radius(flat) ** 2),
+        }
+    # finer digits differ between libraries
+    return {name: np.round(values, 4) for name, values in found.items()}
+
+
+def _course(disturbance: Disturbance) -> dict[str, float]:
+    """Measure how a disturbance went on in time."""
+    starts = [part.began_by for part in disturbance.increments]
+    before = disturbance.began_after
+    return {
+        "interval_days": (
+            math.nan if before is None else float((disturbance.began_by - before).days)
+        ),
+        "growth_days": float((max(starts) - min(starts)).days),
+        "growth_steps": float(len(starts)),
+        "looks_since": float(disturbance.clear_looks_since),
+    }
 
 
 def _mean(

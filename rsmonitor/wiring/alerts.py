@@ -12,7 +12,7 @@ from rsmonitor.io.deliver.handheld import short_names
 from rsmonitor.io.deliver.legend import TIER_LABELS
 from rsmonitor.io.stores.database import reading
 from rsmonitor.records.alert import M2_PER_MU, Alert
-from rsmonitor.records.disturbance import CAUSE_LABELS
+from rsmonitor.records.disturbance import CAUSE_LABELS, Cause
 from rsmonitor.records.event import KIND_LABELS, EventKind
 from rsmonitor.records.licence import RegisterSnapshot
 from rsmonitor.records.lifecycle import Phase
@@ -20,6 +20,7 @@ from rsmonitor.records.run import RunResult
 from rsmonitor.records.site import STATE_LABELS, SiteState
 from rsmonitor.records.verdict import CATEGORY_LABELS, CERTAINTY_LABELS, Category
 from rsmonitor.records.week import IsoWeek
+from rsmonitor.stages.deciding import decided_by
 from rsmonitor.wiring.office import SOFTWARE, job_of
 from rsmonitor.wiring.recomputation import last_said, read_by
 from rsmonitor.wiring.reports import Book, Books
@@ -340,6 +341,17 @@ def show_lines(books: Books, alert_id: str) -> Iterator[str]:
         f"{_both(CAUSE_LABELS[site.latest.cause])} "
         f"({site.latest.causes[site.latest.cause]:.0%})"
     )
+    order = list(Cause)
+    ranked = sorted(
+        site.latest.causes.items(), key=lambda each: (-each[1], order.index(each[0]))
+    )
+    yield "  成因排序 causes: " + ", ".join(
+        f"{_both(CAUSE_LABELS[cause])} {probability:.0%}"
+        for cause, probability in ranked
+        if probability > 0
+    )
+    for reason in decided_by(site.latest):
+        yield f"  依据 because: {reason.zh} {reason.en}"
     yield (
         f"  {seen.area_m2 / M2_PER_MU:.2f} 亩 mu, {seen.area_m2:.0f} m2; 县区 county: "
         f"{', '.join(alert.county_codes) or '-'}; 接收 bureau: {alert.bureau}"

@@ -116,6 +116,5 @@ def cause_model(folder: Path) -> CauseModel:
 
 def _which(settings: Settings) -> str:
     """Name the model; a path is relative to the settings file."""
-    chosen = getattr(settings, "classify", None)
-    which = MODEL_ID if chosen is None else str(chosen.model)
+    which = settings.classify.model
     return str(settings.path(which)) if which.startswith((".", "/", "~")) else which

@@ -11,7 +11,7 @@ from rsmonitor import ALGORITHM_VERSION, __version__
 from rsmonitor.config import Settings
 from rsmonitor.errors import NoClearObservationError
 from rsmonitor.interfaces import Clock, Executor, Progress, SceneSource
-from rsmonitor.io.deliver.folder import FolderSink
+from rsmonitor.io.deliver.folder import FolderSink, Heads
 from rsmonitor.io.executors.dask import DaskExecutor
 from rsmonitor.io.executors.inprocess import InProcessExecutor
 from rsmonitor.io.executors.lease import Lease
@@ -28,6 +28,7 @@ from rsmonitor.io.stores.state import SlotStateStore
 from rsmonitor.pipeline import BlockDoors, Doors, Job
 from rsmonitor.records.rule import LawTable
 from rsmonitor.wiring.cases import heads_of
+from rsmonitor.wiring.causes import digest_of, model_of
 from rsmonitor.wiring.licences import counties_of, register_of
 from rsmonitor.wiring.origin import recorder
 from rsmonitor.wiring.pictures import map_writer
@@ -57,6 +58,9 @@ class Office:
 
     refused: tuple[str, ...]
     """Licences that were refused, each with its reason."""
+
+    head: Heads
+    """Gives the head of the ledger, which every delivery holds."""
 
     def spent(self) -> tuple[int, float | None]:
         """
@@ -170,6 +174,7 @@ def open_office(
             ),
             notes=(*notes, *register.repairs),
             refused=refusals_of(register),
+            head=head,
         )
 
 
@@ -311,11 +316,12 @@ def job_of(settings: Settings, elevation_sha256: str | None = None) -> Job:
     return Job(
         district=settings.district,
         parameters=settings.parameters,
-        settings_digest=settings.digest_with(elevation_sha256),
+        settings_digest=settings.digest_with(elevation_sha256, digest_of(settings)),
         algorithm=ALGORITHM_VERSION,
         software=SOFTWARE,
         block_size=settings.run.block_size,
         laws=laws_of(settings),
+        cause_model=model_of(settings),
     )
 
 

@@ -3,15 +3,15 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar, cast
 
 import shapely
 from shapely import MultiPolygon, Polygon
 
-from rsmonitor.config import Settings
 from rsmonitor.interfaces import Progress
 from rsmonitor.io.deliver.handheld import short_names
-from rsmonitor.io.deliver.kept_run import read_coverage
+from rsmonitor.io.deliver.kept_run import read_coverage, read_settings_digest
 from rsmonitor.records.alert import Alert
 from rsmonitor.records.case import Case, Level
 from rsmonitor.records.lifecycle import Phase
@@ -248,7 +248,7 @@ class Weekly:
             names=self._names
             | {code: area.name_zh for code, (area, _) in self._counties.items()},
             software=SOFTWARE,
-            settings_digest=_digest([each.book.settings for each in theirs]),
+            settings_digest=_digest([run_folder(each.book) for each in theirs]),
             runs=self.runs(area),
             invented=self._books.invented or self._register.invented,
             visit_start=shapely.Point(start) if start else None,
@@ -508,9 +508,9 @@ def _whole(
     return whole if isinstance(whole, Polygon | MultiPolygon) else None
 
 
-def _digest(settings: Sequence[Settings]) -> str:
-    """Name the settings of some districts."""
-    digests = sorted({each.digest for each in settings})
+def _digest(folders: Sequence[Path]) -> str:
+    """Name the settings of some runs."""
+    digests = sorted({read_settings_digest(folder) for folder in folders})
     if len(digests) == 1:
         return digests[0]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()

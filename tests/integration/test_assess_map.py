@@ -38,9 +38,11 @@ def opened() -> tuple[np.ndarray, Affine, str]:
     """Where the reference sees an opening, on the grid of the demo."""
     with xr.open_dataset(REFERENCE) as dataset:
         changed = dataset["reference"].to_numpy() == 1
-        where = dataset["spatial_ref"].attrs
-    left, width, _, top, _, height = (float(v) for v in where["GeoTransform"].split())
-    return changed, Affine(width, 0, left, 0, height, top), where["crs_wkt"]
+        x, y = dataset["x"].to_numpy(), dataset["y"].to_numpy()
+        crs = dataset["spatial_ref"].attrs["crs_wkt"]
+    step = float(x[1] - x[0])
+    corner = float(x[0]) - step / 2, float(y[0]) + step / 2
+    return changed, Affine(step, 0, corner[0], 0, -step, corner[1]), crs
 
 
 def fill(sheet: Path) -> None:

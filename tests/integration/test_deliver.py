@@ -32,9 +32,10 @@ def config(demos: Demos, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("office")
     for name in ("demo.toml", "demo_licences.geojson"):
         text = (ROOT / "configs" / name).read_text(encoding="utf-8")
+        text = text.replace('"../demo-out/packages', f'"{folder}/packages')
         text = text.replace('"../demo-out', f'"{demos.folder}')
-        if name.endswith(".toml"):
-            text += '\n[deliver]\nnames = ["3607=赣州市", "36=江西省", "44=广东省"]\n'
+        if name.endswith(".toml"):  # whose last table is [deliver]
+            text += 'names = ["3607=赣州市", "36=江西省", "44=广东省"]\n'
         (folder / name).write_text(text, encoding="utf-8")
     return folder / "demo.toml"
 

@@ -129,6 +129,7 @@ ELSEWHERE = {
     "tips.within_m": "501.0",
     "tips.days_ahead": "121",
     "tips.days_behind": "366",
+    "classify.model": '"cause/1"',
     "deliver.out": '"out-there"',
     "deliver.pages": "3",
     "deliver.language": '"en"',

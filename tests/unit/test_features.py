@@ -6,8 +6,11 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 from pixels import NORM, evidence, fixed
-from sightings import FIRST, sighting, square
+from sightings import FIRST, outline, sighting, square
 
 from rsmonitor.records.disturbance import Disturbance
 from rsmonitor.records.rasters import (
@@ -104,6 +107,89 @@ def test_days_to_confirm_are_counted_from_the_first_look() -> None:
 def test_area_is_that_of_the_outline() -> None:
     (one, _) = measured(replace(found(), area_m2=1234.5), found())
     assert one.features["area_m2"] == 1234.5
+
+
+def test_texture_is_how_far_pixels_lie_from_their_mean() -> None:
+    state = evidence((2, 3))
+    state[NDVI] = DEPARTURE_ZERO + np.array([[-2000, -4000, 0], [-6000, -500, -500]])
+    one, two = measured(found(), found(), state=state)
+    assert one.features["ndvi_spread"] == pytest.approx(0.2 * math.sqrt(2 / 3))
+    assert two.features["ndvi_spread"] == 0
+    assert math.isnan(one.features["dred_spread"]), "red was not measured"
+
+
+def test_bare_bright_and_wet_pixels_are_counted() -> None:
+    state = evidence((2, 3))
+    names = ("ndvi", "ndmi")
+    # NDVI in a usual scene is 0.8: below -0.45 of change the ground is bare
+    state[NDVI] = DEPARTURE_ZERO + np.array([[-6000, -4000, 0], [-1000, -7000, -7000]])
+    state[NDMI] = DEPARTURE_ZERO + np.array([[100, -100, 0], [100, -100, 300]])
+    one, two = measured(found(), found(), state=state, names=names)
+    assert one.features["share_bare"] == pytest.approx(1 / 3)
+    assert two.features["share_bare"] == 1
+    assert one.features["share_wet"] == pytest.approx(1 / 3)
+    assert two.features["share_wet"] == pytest.approx(1 / 2)
+    assert math.isnan(one.features["share_bright"])
+    (one, two) = measured(found(), found(), state=state, names=("ndvi", "dred"))
+    assert one.features["share_bright"] == 0
+    state[NDMI] = DEPARTURE_ZERO - np.array([[3011, 2900, 0], [3100, 3200, 100]])
+    (one, two) = measured(found(), found(), state=state, names=("ndvi", "dred"))
+    assert one.features["share_bright"] == pytest.approx(2 / 3)
+    assert two.features["share_bright"] == pytest.approx(1 / 2)
+
+
+@given(
+    st.floats(0.1, 20), st.integers(-70, 70), st.integers(-170, 170), st.floats(1, 30)
+)
+def test_shape_does_not_depend_on_size_or_place(
+    size: float, lat: int, lon: int, length: float
+) -> None:
+    # a rectangle on the ground, `length` times as wide as high
+    height = size * 1e-3
+    width = length * height / math.cos(math.radians(lat))
+    box = shapely.box(
+        lon - width / 2, lat - height / 2, lon + width / 2, lat + height / 2
+    )
+    (one, _) = measured(replace(found(), geometry=box), found())
+    shape = one.features
+    assert shape["compactness"] == pytest.approx(
+        math.pi * length / (1 + length) ** 2, abs=2e-4
+    )
+    assert shape["solidity"] == 1
+    assert shape["roundness"] == pytest.approx(
+        4 * length / (math.pi * (1 + length**2)), abs=2e-4
+    )
+
+
+def test_a_bent_outline_fills_less_of_its_hull() -> None:
+    bent = outline({(0, 0), (1, 0), (2, 0), (2, 1), (2, 2)})
+    one, two = measured(replace(found(), geometry=bent), found())
+    assert one.features["solidity"] < two.features["solidity"] == 1
+    assert one.features["compactness"] < two.features["compactness"]
+
+
+def test_the_course_in_time_is_measured() -> None:
+    seen = found()
+    (first,) = seen.increments
+    later = replace(
+        first,
+        began_after=first.began_by,
+        began_by=first.began_by + timedelta(days=60),
+    )
+    grown = replace(seen, increments=(first, later), clear_looks_since=9)
+    one, two = measured(grown, replace(seen, began_after=None))
+    assert one.features["growth_days"] == 60
+    assert one.features["growth_steps"] == 2
+    assert one.features["interval_days"] == 5
+    assert one.features["looks_since"] == 9
+    assert two.features["growth_days"] == 0
+    assert two.features["growth_steps"] == 1
+    assert math.isnan(two.features["interval_days"])
+
+
+def test_place_and_date_are_not_among_what_a_model_sees() -> None:
+    forbidden = ("lon", "lat", "distance", "road", "year", "month", "licence", "county")
+    assert not [name for name in FEATURES if any(word in name for word in forbidden)]
 
 
 def test_nothing_else_of_a_disturbance_changes() -> None:

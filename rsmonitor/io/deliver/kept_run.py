@@ -84,6 +84,41 @@ def read_coverage(folder: Path) -> tuple[Coverage, ...]:
         ) from error
 
 
+def read_settings_digest(folder: Path) -> str:
+    """
+    Read by which settings a run was computed.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of a run.
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal.
+
+    Raises
+    ------
+    OutputError
+        If ``manifest.json`` is missing or is not what a run writes.
+    """
+    path = folder / "manifest.json"
+    try:
+        document = json.loads(_bytes(path), parse_constant=_no_constant)
+        digest = document.get("settings_digest") if isinstance(document, dict) else None
+        if not isinstance(digest, str) or not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise OutputError(
+                f"{path}: settings_digest must be SHA-256, got {digest!r}"
+            )
+    except (OSError, ValueError, RecursionError) as error:
+        raise OutputError(
+            f"{path}: cannot be read as the manifest of a run: {error}; run the week "
+            "again, which writes its own"
+        ) from error
+    return digest
+
+
 def first_seen_reader(folder: Path, name: str) -> Callable[[Block], NDArray[Any]]:
     """
     Give what reads the day on which pixels were first seen to change.

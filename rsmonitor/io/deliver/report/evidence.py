@@ -50,9 +50,14 @@ def separating(
     else:
         told.append(
             (
-                f"概率出自模型 {model_id}，其准确度见模型卡；在离子型稀土矿上未经检验。",
-                f"Probabilities: model {model_id}; its card says how good it is. On "
-                "ionic rare-earth mines it was not measured.",
+                (
+                    f"概率出自模型 {model_id}，其准确度见模型卡；"
+                    "在离子型稀土矿上未经检验。"
+                ),
+                (
+                    f"Probabilities: model {model_id}; its card says how good it is. "
+                    "On ionic rare-earth mines it was not measured."
+                ),
             )
         )
     return [pick(language, each) for each in told]
