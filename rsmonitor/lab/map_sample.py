@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyproj
 import rasterio.features
 import shapely
 import xarray as xr
@@ -26,7 +25,7 @@ from rsmonitor.errors import ContractError, OutputError
 from rsmonitor.io.foundation.files import staged_folder, write_atomic
 from rsmonitor.records.disturbance import CAUSE_LABELS
 from rsmonitor.records.rasters import Tier
-from rsmonitor.stages.geodesy import WGS84, from_lonlat
+from rsmonitor.stages.geodesy import WGS84, from_lonlat, to_lonlat
 from rsmonitor.wiring.package_images import run_folder
 from rsmonitor.wiring.reports import Book, Books
 
@@ -244,8 +243,7 @@ class _Ground:
         """Give the square of a pixel, longitude and latitude."""
         corners = [(0, 0), (1, 0), (1, 1), (0, 1)]
         xy = [self.transform @ (col + dx, row + dy) for dx, dy in corners]
-        to_lonlat = pyproj.Transformer.from_crs(self.crs, "OGC:CRS84", always_xy=True)
-        return Polygon([to_lonlat.transform(x, y) for x, y in xy])
+        return to_lonlat(Polygon(xy), self.crs)
 
 
 def _evidence(path: Path) -> Any:  # noqa: ANN401 - xarray's own context
@@ -295,13 +293,9 @@ def _grounds(book: Book) -> Iterator[_Ground]:
 def _pixel_m2(crs: str, transform: Affine, shape: tuple[int, int]) -> float:
     """Measure the pixel in the middle of a grid, on the ellipsoid."""
     row, col = shape[0] // 2, shape[1] // 2
-    to_lonlat = pyproj.Transformer.from_crs(crs, "OGC:CRS84", always_xy=True)
     corners = [(0, 0), (1, 0), (1, 1), (0, 1)]
-    lon, lat = zip(
-        *(to_lonlat.transform(*(transform @ (col + x, row + y))) for x, y in corners),
-        strict=True,
-    )
-    area, _ = WGS84.polygon_area_perimeter(lon, lat)
+    square = Polygon([transform @ (col + x, row + y) for x, y in corners])
+    area, _ = WGS84.geometry_area_perimeter(to_lonlat(square, crs))
     return abs(float(area))
 
 
@@ -343,6 +337,11 @@ WHEN NEW.reference IS NOT NULL AND NEW.reference NOT IN ({words})
 BEGIN SELECT RAISE(ABORT, 'reference: 只能从列表中选择 choose from the list'); END
 """
 _CONSTRAINTS: Final = """
+CREATE TABLE IF NOT EXISTS gpkg_extensions (
+  table_name TEXT, column_name TEXT, extension_name TEXT NOT NULL,
+  definition TEXT NOT NULL, scope TEXT NOT NULL,
+  CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name)
+);
 CREATE TABLE gpkg_data_columns (
   table_name TEXT NOT NULL, column_name TEXT NOT NULL, name TEXT, title TEXT,
   description TEXT, mime_type TEXT, constraint_name TEXT,

@@ -1,6 +1,6 @@
 """What the ledger knows, read once: for alerts, reports, and whoever asks again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -160,7 +160,30 @@ def open_books(config: Path, district: str | None = None) -> Books:
     StoreError
         If there is no ledger, no run in it, or it is damaged.
     """
-    offices = read_districts(config, district)
+    return books_of(read_districts(config, district))
+
+
+def books_of(offices: Sequence[Settings]) -> Books:
+    """
+    Read what the ledger of some districts says.
+
+    Sites that a person called special use are left out, and so is all that lies there.
+
+    Parameters
+    ----------
+    offices : sequence of Settings
+        Districts that share a ledger.
+
+    Returns
+    -------
+    Books
+        Nothing is written.
+
+    Raises
+    ------
+    StoreError
+        If there is no ledger, no run in it, or it is damaged.
+    """
     work = offices[0].path(offices[0].run.work)
     path = work / "ledger.sqlite"
     if not path.exists():
@@ -342,7 +365,7 @@ def _book(
     ), withheld
 
 
-def _codes(offices: tuple[Settings, ...]) -> list[str]:
+def _codes(offices: Sequence[Settings]) -> list[str]:
     """Name districts."""
     return [office.district.code for office in offices]
 

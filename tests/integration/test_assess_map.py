@@ -34,10 +34,14 @@ def books(demos: Demos, tmp_path_factory: pytest.TempPathFactory) -> Books:
     return open_books(folder / "demo.toml")
 
 
+OPENED, UNCERTAIN = 1, 255
+"""Codes of the reference: opened since monitoring began, and nobody can tell."""
+
+
 def opened() -> tuple[np.ndarray, Affine, str]:
-    """Where the reference sees an opening, on the grid of the demo."""
+    """What the reference says of each pixel, on the grid of the demo."""
     with xr.open_dataset(REFERENCE) as dataset:
-        changed = dataset["reference"].to_numpy() == 1
+        changed = dataset["reference"].to_numpy()
         x, y = dataset["x"].to_numpy(), dataset["y"].to_numpy()
         crs = dataset["spatial_ref"].attrs["crs_wkt"]
     step = float(x[1] - x[0])
@@ -53,7 +57,10 @@ def fill(sheet: Path) -> None:
             square = shapely.from_wkb(blob[blob.index(b"\x01\x03\x00\x00\x00") :])
             x, y = from_lonlat(square, crs).centroid.coords[0]
             col, row = ~transform @ (x, y)
-            answer = "clear_cut" if changed[int(row), int(col)] else "unchanged"
+            code = int(changed[int(row), int(col)])
+            answer = {OPENED: "clear_cut", UNCERTAIN: "cannot_tell"}.get(
+                code, "unchanged"
+            )
             database.execute(
                 "UPDATE sample SET reference = ?, who = 'reference' WHERE point_id = ?",
                 (answer, name),
@@ -61,18 +68,24 @@ def fill(sheet: Path) -> None:
 
 
 def census(books: Books) -> tuple[float, float]:
-    """Precision and recall of the alerts' ground, pixel by pixel."""
-    changed, transform, crs = opened()
+    """Precision of the alerts' ground and share found, from every pixel.
+
+    Of pixels of which nobody can tell, each side is taken to be like its others.
+    """
+    reference, transform, crs = opened()
     alerted = rasterio.features.rasterize(
         [
             (from_lonlat(alert.site.latest.disturbance.geometry, crs), 1)
             for alert in books.alerts
         ],
-        out_shape=changed.shape,
+        out_shape=reference.shape,
         transform=transform,
     ).astype(bool)
-    right = (alerted & changed).sum()
-    return right / alerted.sum(), right / changed.sum()
+    certain, changed = reference != UNCERTAIN, reference == OPENED
+    precision = changed[alerted & certain].mean()
+    missed = changed[~alerted & certain].mean()
+    found, lost = alerted.sum() * precision, (~alerted).sum() * missed
+    return precision, found / (found + lost)
 
 
 def test_a_sample_tells_what_a_census_tells(books: Books, tmp_path: Path) -> None:
@@ -112,7 +125,7 @@ def test_the_commands_and_what_a_sheet_may_say(
     )
     assert judged.code == 0, judged.stderr
     said = json.loads(judged.stdout)
-    assert said["judged"] == said["points"] == 20 + 9 + 40
+    assert said["judged"] + said["undecided"] == said["points"] == 20 + 9 + 40
     assert said["tiers"]["high"]["changed"]["value"] > 0.8
     # the alerts' causes are judged too: none of the openings is a mine
     assert said["tiers"]["high"]["mining"]["value"] == 0
