@@ -72,7 +72,7 @@ def settings_in(  # noqa: PLR0913 - each is a key of the settings
     folder.mkdir(parents=True, exist_ok=True)
     text = (Path(__file__).parents[1] / "configs" / "demo.toml").read_text()
     text = text.replace("../demo-out", "demo-out")
-    text += '\n[deliver]\nout = "packages"\n'
+    text = text.replace('"demo-out/packages"', '"packages"')
     if server is not None:
         if password is not None:
             secret = folder / "password"

@@ -21,6 +21,7 @@ from rsmonitor.cli import (
     licences,
     report,
     reproduce,
+    schedule,
     scheduled,
     sites,
     survey,
@@ -54,6 +55,7 @@ app.command("deliver")(deliver.deliver)
 app.command("legality")(legality.legality)
 app.command("verify")(audit.verify)
 app.command("status")(cases.status)
+app.command("schedule")(schedule.schedule)
 app.command("implant")(implant.implant)
 app.command("reproduce")(reproduce.reproduce)
 app.add_typer(alerts.app, name="alerts")

@@ -436,6 +436,31 @@ def _status_lines(found: dict[str, Any]) -> list[str]:
         f"期限 due {case['due']}  逾期 {case['days_overdue']} 天 days"
         for case in found["overdue"]
     ]
+    return [*lines, *_upkeep_lines(found)]
+
+
+def _upkeep_lines(found: dict[str, Any]) -> list[str]:
+    """Say how disks, mail, deliveries, jobs and notices stand."""
+    last = found["last_delivery"]
+    lines = [
+        "  最近一次送达 last delivery: "
+        + (f"{last['week']}, {last['packages']} packages" if last else "none"),
+        f"  待发邮件 mail waiting: {found['mail_waiting']}",
+    ]
+    lines += [
+        f"  磁盘 disk: {disk['free_bytes'] / 1e9:.1f} GB free, {disk['folder']}"
+        for disk in found["disks"]
+    ]
+    lines += [
+        f"  任务失败 failing: {job['task']}, {job['failures']} times, "
+        f"exit code {job['code']}"
+        for job in found["failing"]
+    ]
+    for notice in found["notices"]:
+        lines += [
+            f"  需要处理 notice: {notice['zh']} {notice['en']}",
+            f"    {notice['do_zh']} {notice['do_en']}",
+        ]
     return lines
 
 

@@ -4,6 +4,7 @@ from rsmonitor.config.deliveries import (
     BasemapSettings,
     DeliverSettings,
     MailSettings,
+    NoticeSettings,
     RecipientSettings,
 )
 from rsmonitor.config.reading import keys, read_districts, read_settings
@@ -16,6 +17,7 @@ from rsmonitor.config.sections import (
     LawSettings,
     LicenceSettings,
     RunSettings,
+    ScheduleSettings,
     SourceSettings,
     TerrainSettings,
 )
@@ -32,8 +34,10 @@ __all__ = [
     "LawSettings",
     "LicenceSettings",
     "MailSettings",
+    "NoticeSettings",
     "RecipientSettings",
     "RunSettings",
+    "ScheduleSettings",
     "Settings",
     "SourceSettings",
     "TerrainSettings",

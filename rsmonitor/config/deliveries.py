@@ -1,5 +1,6 @@
 """What goes out each week, and how: the sections of deliveries and mail."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -175,3 +176,56 @@ class MailSettings:
     def comes_from(self) -> str:
         """The address that mails come from."""
         return self.sender or f"rsmonitor@{self.host}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeSettings:
+    """Who is told by mail that something needs a person, and from when on."""
+
+    addresses: tuple[str, ...] = ()
+    """Mail addresses; each gets a letter of its own, by the server of ``mail``."""
+
+    stale_days: int = 21
+    """Days since the newest scene of a district from which its feed is stale."""
+
+    no_run_days: int = 9
+    """Days since the end of the last week that was run from which a run is missing."""
+
+    disk_free_gb: float = 5.0
+    """Free space below which a disk is filling, gigabytes."""
+
+    failures: int = 3
+    """Failures in a row from which a job counts as failing."""
+
+    waiting_hours: int = 12
+    """Hours that mail may wait before somebody is told."""
+
+    precision_below: float = 0.5
+    """Share of the examined alerts that were right below which precision is said to
+    have dropped; judged by the upper end of its 95 % interval. 0: never."""
+
+    def __post_init__(self) -> None:
+        for address in self.addresses:
+            if not _MAIL_ADDRESS.fullmatch(address):
+                raise ContractError(
+                    f"notices.addresses: {address!r} is no mail address"
+                )
+        for name in ("stale_days", "no_run_days", "failures", "waiting_hours"):
+            if not 1 <= getattr(self, name) <= _MOST:
+                raise ContractError(
+                    f"notices.{name} must be 1 to {_MOST}, got {getattr(self, name)}"
+                )
+        if not 0.0 <= self.disk_free_gb < math.inf:
+            raise ContractError(
+                "notices.disk_free_gb must be finite and not negative, got "
+                f"{self.disk_free_gb}"
+            )
+        if not 0.0 <= self.precision_below <= 1.0:
+            raise ContractError(
+                "notices.precision_below must be from 0 to 1, got "
+                f"{self.precision_below}"
+            )
+
+
+_MOST: Final = 3660
+"""Ten years: what is longer was not meant."""

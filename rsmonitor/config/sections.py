@@ -8,6 +8,7 @@ from typing import Final
 from rsmonitor.config.deliveries import LAST_PORT
 from rsmonitor.errors import ContractError
 from rsmonitor.records.case import CaseRules
+from rsmonitor.stages.schedule import Timetable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +251,70 @@ class RunSettings:
                 raise ContractError(
                     f"run.{name} must be at least 1, got {getattr(self, name)}"
                 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSettings:
+    """When `rsmonitor schedule` does what, by the clock of Shanghai."""
+
+    run_at: str = "06:00"
+    """Monday: from when on the week before is run."""
+
+    deliver_at: str = "08:00"
+    """Monday: from when on it is delivered, once all districts were run."""
+
+    deliver_grace_hours: int = 24
+    """Hours after `deliver_at` for which districts that were not run are waited for."""
+
+    verify_at: str = "05:00"
+    """Monday: from when on the chain of the ledger is verified."""
+
+    prune_at: str = "04:00"
+    """Every day: from when on scenes older than ``source.keep_days`` are removed."""
+
+    catch_up_weeks: int = 8
+    """Missed weeks that are run one by one; of a longer gap the newest so many."""
+
+    retry_minutes: int = 30
+    """Minutes until what failed is tried again; doubled each time, up to six hours."""
+
+    longest_hours: int = 72
+    """Hours after which a job is interrupted; it goes on at its next try."""
+
+    def __post_init__(self) -> None:
+        _ = self.timetable
+        if not 1 <= self.longest_hours <= _LONGEST_HOURS:
+            raise ContractError(
+                f"schedule.longest_hours must be 1 to {_LONGEST_HOURS}, got "
+                f"{self.longest_hours}"
+            )
+
+    @property
+    def timetable(self) -> Timetable:
+        """The same, as the schedule is worked out with."""
+        return Timetable(
+            run_at=_minutes("run_at", self.run_at),
+            deliver_at=_minutes("deliver_at", self.deliver_at),
+            verify_at=_minutes("verify_at", self.verify_at),
+            prune_at=_minutes("prune_at", self.prune_at),
+            deliver_grace_hours=self.deliver_grace_hours,
+            catch_up_weeks=self.catch_up_weeks,
+            retry_minutes=self.retry_minutes,
+        )
+
+
+_LONGEST_HOURS: Final = 24 * 60
+"""Two months; nothing that hangs so long comes back."""
+
+
+def _minutes(key: str, text: str) -> int:
+    """Read a time of day as minutes since midnight."""
+    found = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", text)
+    if found is None:
+        raise ContractError(
+            f"schedule.{key} is a time of day such as 06:00, got {text!r}"
+        )
+    return 60 * int(found[1]) + int(found[2])
 
 
 _SCHEDULER: Final = re.compile(

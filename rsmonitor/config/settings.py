@@ -7,7 +7,11 @@ from datetime import date
 from pathlib import Path
 
 from rsmonitor import ALGORITHM_VERSION
-from rsmonitor.config.deliveries import DeliverSettings, MailSettings
+from rsmonitor.config.deliveries import (
+    DeliverSettings,
+    MailSettings,
+    NoticeSettings,
+)
 from rsmonitor.config.sections import (
     BorderSettings,
     CaseSettings,
@@ -16,6 +20,7 @@ from rsmonitor.config.sections import (
     LawSettings,
     LicenceSettings,
     RunSettings,
+    ScheduleSettings,
     SourceSettings,
     TerrainSettings,
 )
@@ -84,6 +89,12 @@ class Settings:
 
     mail: MailSettings = field(default_factory=MailSettings)
     """How it goes out by mail."""
+
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    """When what is done by itself; changes no result."""
+
+    notices: NoticeSettings = field(default_factory=NoticeSettings)
+    """Who is told what needs a person."""
 
     clear: ClearParameters = field(default_factory=ClearParameters)
     """What was seen."""

@@ -26,6 +26,7 @@ from rsmonitor.records.event import GENESIS, KIND_LABELS, Event, EventDraft, Hea
 from rsmonitor.stages.cases import Casebook, cases_of, overdue, shanghai_day
 from rsmonitor.stages.suppression import suppressed_sites
 from rsmonitor.wiring.sources import cache_of
+from rsmonitor.wiring.upkeep import upkeep_of
 
 _ATTEMPTS: Final = 3
 """How often an act is decided anew when somebody else wrote to the ledger meanwhile."""
@@ -383,7 +384,7 @@ def status_of(desk: Desk) -> dict[str, Any]:
     Raises
     ------
     StoreError
-        If the ledger is damaged.
+        If ledger or outbox is damaged.
     """
     settings, ledger = desk.settings, desk.ledger
     runs = ledger.runs(settings.district.code)
@@ -417,6 +418,7 @@ def status_of(desk: Desk) -> dict[str, Any]:
         },
         "overdue": [case_json(case, desk.today) for case in late],
         "unread_events": list(book.unread),
+        **upkeep_of(settings),
     }
 
 

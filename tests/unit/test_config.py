@@ -148,6 +148,21 @@ ELSEWHERE = {
     "mail.ca": '"ca.pem"',
     "mail.largest_mb": "5",
     "mail.recipients": '[{area = "360728", addresses = ["li@example.org"]}]',
+    "schedule.run_at": '"07:30"',
+    "schedule.deliver_at": '"23:59"',
+    "schedule.deliver_grace_hours": "0",
+    "schedule.verify_at": '"00:00"',
+    "schedule.prune_at": '"12:00"',
+    "schedule.catch_up_weeks": "1",
+    "schedule.retry_minutes": "5",
+    "schedule.longest_hours": "1",
+    "notices.addresses": '["ops@example.org"]',
+    "notices.stale_days": "14",
+    "notices.no_run_days": "15",
+    "notices.disk_free_gb": "0.5",
+    "notices.failures": "1",
+    "notices.waiting_hours": "1",
+    "notices.precision_below": "0.6",
     "run.work": '"elsewhere"',
     "run.out": '"elsewhere-out"',
     "run.block_size": "64",
@@ -264,6 +279,29 @@ def test_what_cannot_be_delivered_is_refused(
 @pytest.mark.parametrize(
     ("key", "value", "rule"),
     [
+        ("schedule.run_at", '"6:00"', "time of day such as 06:00"),
+        ("schedule.prune_at", '"24:00"', "time of day such as 06:00"),
+        ("schedule.catch_up_weeks", "0", "catch_up_weeks must be 1 to"),
+        ("schedule.retry_minutes", "0", "retry_minutes must be 1 to"),
+        ("schedule.deliver_grace_hours", "-1", "deliver_grace_hours must be 0 to"),
+        ("schedule.longest_hours", "0", "longest_hours must be 1 to"),
+        ("notices.addresses", '["ops"]', "mail address"),
+        ("notices.stale_days", "0", "stale_days must be 1 to"),
+        ("notices.disk_free_gb", "nan", "disk_free_gb must be finite"),
+        ("notices.precision_below", "1.5", "precision_below must be from 0 to 1"),
+    ],
+)
+def test_what_cannot_be_scheduled_or_told_is_refused(
+    write: Write, key: str, value: str, rule: str
+) -> None:
+    said = refusal(write({key: value}))
+    assert said.startswith(f"[{key.partition('.')[0]}] ")
+    assert rule in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
         ("life.lost", "0.0", "life.lost must be in (0, 1]"),
         ("life.quiet_days", "0", "life.quiet_days must be from 1 to 3660"),
         ("life.growth_m2", "0.0", "life.growth_m2 must be positive"),
@@ -292,6 +330,8 @@ def test_the_default_settings_are_the_defaults(write: Write) -> None:
     assert shipped.parameters == read_settings(write()).parameters
     assert shipped.life == read_settings(write()).life
     assert shipped.tips == read_settings(write()).tips
+    assert shipped.schedule == read_settings(write()).schedule
+    assert shipped.notices == read_settings(write()).notices
     assert shipped.digest == read_settings(write()).digest
 
 
