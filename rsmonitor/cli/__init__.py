@@ -26,6 +26,7 @@ from rsmonitor.cli import (
     sites,
     survey,
     tips,
+    train,
     triage,
 )
 from rsmonitor.errors import EXIT_INTERRUPTED, EXIT_USAGE, RsmonitorError
@@ -61,6 +62,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(report.app, name="report")
 app.add_typer(assess.app, name="assess")
+app.add_typer(train.app, name="train")
 app.add_typer(cache.app, name="cache")
 app.add_typer(cases.app, name="cases")
 app.add_typer(labels.app, name="labels")

@@ -60,11 +60,7 @@ def deliver(
             built = tuple(build_packages(books, again=rebuild, progress=watcher))
         else:
             built = kept_packages(settings, wanted)
-            if not built or rebuild:
-                raise ContractError(
-                    f"week {wanted}: no package of it was built, and the ledger "
-                    f"stands at {stands}; packages are built after each week's run"
-                )
+            _require_kept(built, wanted, stands, rebuild=rebuild)
         for each in built:
             typer.echo(_line(each))
         say([f"district {b.code} stands at {b.week} and is left out" for b in late])
@@ -76,6 +72,17 @@ def deliver(
     for line in outcome.lines:
         typer.echo(line)
     return outcome.exit_code or (EXIT_PARTIAL if late else EXIT_DONE)
+
+
+def _require_kept(
+    built: "tuple[Built, ...]", wanted: "IsoWeek", stands: "IsoWeek", *, rebuild: bool
+) -> None:
+    """Refuse a week of which nothing was built: it cannot be built any more."""
+    if not built or rebuild:
+        raise ContractError(
+            f"week {wanted}: no package of it was built, and the ledger stands at "
+            f"{stands}; packages are built after each week's run"
+        )
 
 
 def _week(text: str | None) -> "IsoWeek | None":

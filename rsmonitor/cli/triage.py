@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rsmonitor.cli.terminal import say, say_refused
 from rsmonitor.errors import EXIT_DONE, EXIT_PARTIAL
+
+if TYPE_CHECKING:
+    from rsmonitor.stages.precision import BudgetPrecision, Share
 
 app = typer.Typer(
     help="Bring back what people found at the desk or on site.\n\n"
@@ -21,6 +24,12 @@ def _refuse_both(dry_run: bool, apply: bool) -> None:
     """Complain as the command line does."""
     if dry_run and apply:
         raise typer.BadParameter("--dry-run and --apply contradict each other")
+
+
+def _refuse_language(language: str | None) -> None:
+    """Complain as the command line does."""
+    if language not in {None, "zh", "en"}:
+        raise typer.BadParameter(f"--language is zh or en, got {language!r}")
 
 
 @app.command("import")
@@ -168,3 +177,111 @@ def list_(
             )
     typer.echo(f"{len(standing)} sites")
     return EXIT_DONE
+
+
+@app.command("suggest")
+def suggest(
+    config: Annotated[Path, typer.Argument(help="Settings, a TOML file.")],
+    most: Annotated[int, typer.Option(min=1, max=1000, help="Longest list.")] = 20,
+    district: Annotated[
+        str | None, typer.Option(help="Code of the only district wanted.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="zh or en. Default: deliver.language.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """
+    List what to look at next by what a verdict would teach, beside the rank.
+
+    Each line: place, rank, alert, share of all doubt about standing alerts that its
+    verdict would settle, and why. What is serious comes first by rank, not here.
+
+    Example: rsmonitor triage suggest district.toml --most 10
+    """
+    _refuse_language(language)
+    from rsmonitor.stages.precision import budget_sentence
+    from rsmonitor.wiring.learning import suggestions, verdicts_of, weekly_precision
+    from rsmonitor.wiring.reports import open_books
+
+    books = open_books(config, district)
+    settings = books.books[0].settings
+    deliver = settings.deliver
+    chinese = (language or deliver.language) == "zh"
+    alerts = {alert.alert_id: alert for alert in books.alerts}
+    found = suggestions(books, most=most)
+    notes: list[str] = []
+    precision = weekly_precision(settings, verdicts_of(books), report=notes.append)
+    say(notes)
+    sentence = budget_sentence(precision, pages=deliver.pages)
+    if as_json:
+        document = {
+            "suggestions": [
+                {
+                    "place": one.place,
+                    "rank": alerts[one.alert_id].rank,
+                    "district": alerts[one.alert_id].site.district,
+                    "alert_id": one.alert_id,
+                    "site_id": alerts[one.alert_id].site.site_id,
+                    "share": round(one.share, 6),
+                    "doubt": round(one.doubt, 4),
+                    "nearest_judged": round(one.nearest, 4),
+                    "alike": one.alike,
+                    "reasons": [{"zh": each.zh, "en": each.en} for each in one.reasons],
+                }
+                for one in found
+            ],
+            "precision_at_budget": _precision_json(precision, deliver.pages),
+        }
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+        return EXIT_DONE
+    for one in found:
+        why = "；" if chinese else "; "
+        words = why.join(each.zh if chinese else each.en for each in one.reasons)
+        typer.echo(
+            f"{one.place:3}  rank {alerts[one.alert_id].rank:4}  {one.alert_id}  "
+            f"{one.share:6.1%}  {words}"
+        )
+    settled = sum(one.share for one in found)
+    typer.echo(
+        f"{len(found)} of {len(alerts)} standing alerts; their verdicts would settle "
+        f"{settled:.0%} of what is in doubt"
+    )
+    typer.echo(sentence.zh if chinese else sentence.en)
+    return EXIT_DONE
+
+
+def _precision_json(precision: "BudgetPrecision", pages: int) -> dict[str, Any]:
+    """Give the precision at the budget as JSON values; null is not yet measured."""
+
+    def share(one: "Share | None") -> dict[str, float] | None:
+        if one is None:
+            return None
+        limits = (one.value, one.low, one.high)
+        value, low, high = (round(each, 4) for each in limits)
+        return {
+            "found": one.found,
+            "n": one.n,
+            "value": value,
+            "low": low,
+            "high": high,
+        }
+
+    return {
+        "pages": pages,
+        "shown": precision.shown,
+        "triaged": precision.triaged,
+        "disagreed": precision.disagreed,
+        "undecided": precision.undecided,
+        "unlawful": share(precision.unlawful),
+        "real": share(precision.real),
+        "weeks": [
+            {
+                "week": str(each.week),
+                "shown": each.shown,
+                "triaged": each.triaged,
+                "unlawful": share(each.unlawful),
+            }
+            for each in precision.weeks
+        ],
+    }

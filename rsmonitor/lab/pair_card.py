@@ -114,7 +114,17 @@ def _overall(metrics: Mapping[str, Any]) -> list[str]:
 
 def _parts(metrics: Mapping[str, Any]) -> list[str]:
     """Table the measures of parts."""
-    lines = ["### Confusers", ""]
+    lines = []
+    if metrics.get("parts"):
+        lines += ["### Parts of the model, mean of all cuts", ""]
+        lines += _table(
+            ("part", "AUC", "both together better by (95 %)"),
+            [
+                (each["part"], each["auc"], _interval(each["whole_better_by"]))
+                for each in metrics["parts"]
+            ],
+        )
+    lines += ["### Confusers", ""]
     lines += _table(
         ("category", "pairs", "called positive", "mean probability"),
         [

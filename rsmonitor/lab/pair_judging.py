@@ -228,6 +228,47 @@ def auc_difference(
     return _intervals(truth, both, {"difference": difference}, units)["difference"]
 
 
+def auc_gain(
+    truth: NDArray[np.bool_],
+    ours: NDArray[np.float64],
+    others: NDArray[np.float64],
+    *,
+    units: NDArray[np.int64],
+) -> Interval | None:
+    """
+    Give the 95 % interval of a difference of AUC that is averaged over cuts.
+
+    Parameters
+    ----------
+    truth : ndarray of bool, shape (pair,)
+        What is positive.
+    ours, others : ndarray of float64, shape (cut, pair)
+        Scores of the same pairs in the same cuts.
+    units : ndarray of int, shape (pair,)
+        Place of each: pairs of one place are drawn together, in all cuts.
+
+    Returns
+    -------
+    tuple of float or None
+        Low and high; None with too few places.
+    """
+    both = ours.T + 1j * others.T  # drawn together
+
+    def gain(drawn: NDArray[np.bool_], scores: NDArray[np.complex128]) -> float | None:
+        if drawn.all() or not drawn.any():
+            return None
+        return float(
+            np.mean(
+                [
+                    (auc(drawn, cut.real) or 0.0) - (auc(drawn, cut.imag) or 0.0)
+                    for cut in scores.T
+                ]
+            )
+        )
+
+    return _intervals(truth, both, {"gain": gain}, units)["gain"]
+
+
 def best_threshold(truth: NDArray[np.bool_], probability: NDArray[np.float64]) -> float:
     """
     Choose the threshold of the highest F1, for probabilities that are calibrated.

@@ -65,8 +65,13 @@ class Material:
     ids: tuple[str, ...]
     """Name of each."""
 
+    boosted: bool = True
+    """Boosted trees judge beside the machine; not in version 1."""
 
-def gather(files: Sequence[Path], *, licence: str | None = None) -> Material:
+
+def gather(
+    files: Sequence[Path], *, licence: str | None = None, boosted: bool = True
+) -> Material:
     """
     Read files of pairs for training.
 
@@ -76,6 +81,8 @@ def gather(files: Sequence[Path], *, licence: str | None = None) -> Material:
         NetCDF, or folders that hold `FILE_NAME`.
     licence : str, optional
         Licence of all of them; default: what is known of them, else none.
+    boosted : bool, default True
+        Let boosted trees judge beside the machine.
 
     Returns
     -------
@@ -131,6 +138,7 @@ def gather(files: Sequence[Path], *, licence: str | None = None) -> Material:
         lat=lat,
         window=np.array([w for pairs in kept for w in pairs.window]),
         ids=tuple(name for pairs in kept for name in pairs.ids),
+        boosted=boosted,
     )
 
 

@@ -26,6 +26,8 @@ from rsmonitor.lab.pairs import POSITIVE
 from rsmonitor.records.model import ModelMetadata
 from rsmonitor.stages.pair_features import FEATURE_ORDER
 
+MACHINE_ONLY: Final = "1"
+"""The version that has no boosted trees, so that its own command makes it again."""
 REPEATS: Final = 5
 """Times that the folds are cut anew."""
 LIMITS: Final = (
@@ -87,7 +89,7 @@ def train(
     files : sequence of Path
         NetCDF files of pairs, or folders that hold them.
     number : str, default "1"
-        Version of the model.
+        Version of the model; "1" is the machine alone, later ones have trees too.
     licence : str, optional
         Licence of all files; default: what is known of them, else none.
     repeats : int, default 5
@@ -108,10 +110,12 @@ def train(
     SourceError
         If a file cannot be read, or the files hold too few pairs of a class.
     """
-    material = gather(files, licence=licence)
+    material = gather(files, licence=licence, boosted=number != MACHINE_ONLY)
     validation = validate(material, repeats=repeats, brief=brief, progress=progress)
     progress("fit on everything", 0, 1)
-    model, threshold = fitted(material.views, material.truth, material.place)
+    model, threshold = fitted(
+        material.views, material.truth, material.place, boosted=material.boosted
+    )
     data = packed(model)
     metadata = ModelMetadata(
         name=NAME,
@@ -129,7 +133,8 @@ def train(
         metrics=validation.measures,
         threshold=threshold,
         retrain=f"rsmonitor train pairs {' '.join(each.name for each in material.data)}"
-        f" --out models/{NAME}/{number}",
+        + ("" if number == MACHINE_ONLY else f" --number {number}")
+        + f" --out models/{NAME}/{number}",
         trained_on=tuple(
             sorted({each for pairs in material.pairs for each in pairs.fingerprints()})
         ),

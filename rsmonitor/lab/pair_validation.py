@@ -13,11 +13,12 @@ from rsmonitor.lab.pair_folds import FOLDS, blocked_folds, countries_of, left_ou
 from rsmonitor.lab.pair_judging import (
     auc,
     auc_difference,
+    auc_gain,
     called_by_category,
     judge,
 )
 from rsmonitor.lab.pair_material import Material
-from rsmonitor.lab.pair_model import fitted, probabilities
+from rsmonitor.lab.pair_model import alone, fitted, probabilities
 from rsmonitor.stages.pair_features import FEATURE_ORDER
 
 CUT: Final = 100
@@ -53,7 +54,11 @@ class Validation:
 
 
 def validate(
-    material: Material, *, repeats: int, brief: bool, progress: Progress
+    material: Material,
+    *,
+    repeats: int,
+    brief: bool,
+    progress: Progress,
 ) -> Validation:
     """
     Judge the model in blocked folds, and what becomes of it when more is left out.
@@ -77,13 +82,18 @@ def validate(
     truth = material.truth
     probability = np.empty((repeats, truth.size))
     calls = np.empty((repeats, truth.size), np.bool_)
+    parts: dict[str, NDArray[np.float64]] = {}
     folds, thresholds = [], []
     for cut in range(repeats):
         for fold, (train, judged) in enumerate(
             blocked_folds(truth, material.place, seed=CUT + cut)
         ):
             progress("folds", cut * FOLDS + fold, repeats * FOLDS)
-            own, threshold = _judged(material, (train, judged))
+            model, threshold = _trained(material, train)
+            own = probabilities(model, material.views[judged, 0])
+            for name, told in alone(model, material.views[judged, 0]).items():
+                shape = probability.shape
+                parts.setdefault(name, np.empty(shape))[cut, judged] = told
             probability[cut, judged], calls[cut, judged] = own, own >= threshold
             folds.append(auc(truth[judged], own))
             thresholds.append(threshold)
@@ -95,6 +105,16 @@ def validate(
         "auc_of_cuts": [_short(value) for value in each],
         "auc_of_folds": [_short(value) for value in folds],
         **_overall(material, probability[middle], calls, threshold),
+        "parts": [
+            {
+                "part": name,
+                "auc": _short(float(np.mean([auc(truth, own) or 0.0 for own in told]))),
+                "whole_better_by": _ends(
+                    auc_gain(truth, probability, told, units=material.place)
+                ),
+            }
+            for name, told in parts.items()
+        ],
         "by_category": called_by_category(
             material.category, probability[middle], threshold
         ),
@@ -132,10 +152,20 @@ def _thorough(
 def _judged(material: Material, fold: Fold) -> tuple[NDArray[np.float64], float]:
     """Train on one part and judge the other."""
     train, judged = fold
-    model, threshold = fitted(
-        material.views[train], material.truth[train], material.place[train]
-    )
+    model, threshold = _trained(material, train)
     return probabilities(model, material.views[judged, 0]), threshold
+
+
+def _trained(
+    material: Material, train: NDArray[np.int64]
+) -> tuple[dict[str, Any], float]:
+    """Train on one part."""
+    return fitted(
+        material.views[train],
+        material.truth[train],
+        material.place[train],
+        boosted=material.boosted,
+    )
 
 
 def _overall(

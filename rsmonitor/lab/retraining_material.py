@@ -78,7 +78,10 @@ class OwnMaterial:
     def trains(self) -> NDArray[np.bool_]:
         """Which own objects may train: those of causes with enough of them."""
         names, counts = np.unique(self.causes, return_counts=True)
-        return np.isin(self.causes, names[counts >= LEAST_OF_CAUSE])
+        enough = set(names[counts >= LEAST_OF_CAUSE].tolist())
+        if self.others is not None:
+            enough |= set(self.others.causes[self.others.trains()].tolist())
+        return np.isin(self.causes, sorted(enough))
 
     @property
     def places(self) -> int:
@@ -259,7 +262,7 @@ def training_rows(
 def _places(
     disturbances: Sequence[Disturbance], others: Material | None
 ) -> tuple[float | None, NDArray[np.int64], NDArray[np.int64] | None]:
-    """Number the places, as far apart as leaves enough of them."""
+    """Give a number to each place, as far apart as leaves enough of them."""
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - heavy
 
     n = len(disturbances)

@@ -342,6 +342,10 @@ class Package:
     notes: tuple[Reason, ...] = ()
     """What its readers must know."""
 
+    precision: Reason | None = None
+    """How often the first alerts of earlier weeks were right, by people's verdicts;
+    None where nobody counted."""
+
     def __post_init__(self) -> None:
         places = [dossier.place for dossier in self.dossiers]
         if places != list(range(1, len(places) + 1)):

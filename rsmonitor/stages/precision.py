@@ -11,7 +11,9 @@ from typing import Final
 
 from rsmonitor.errors import ContractError
 from rsmonitor.records.finding import JUDGEMENT_LABELS, Judgement
+from rsmonitor.records.package import Reason
 from rsmonitor.records.rasters import Tier
+from rsmonitor.records.week import IsoWeek
 
 _WORDS: Final[Mapping[str, Judgement]] = {
     **{judgement.value: judgement for judgement in Judgement},
@@ -89,6 +91,65 @@ class TierPrecision:
     """Share where it was unlawful; None: not measured."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What one package asked people to look at."""
+
+    week: IsoWeek
+    """Week of the package."""
+
+    alert_ids: tuple[str, ...]
+    """`Alert.alert_id` of those within the budget: its first alerts, in its order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetWeek:
+    """The alerts within the budget of one week, all packages together."""
+
+    week: IsoWeek
+    """The week."""
+
+    shown: int
+    """Alerts within the budget."""
+
+    triaged: int
+    """Of those, alerts that somebody judged until now."""
+
+    unlawful: Share | None
+    """Share where it was unlawful; None: not yet measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetPrecision:
+    """How often the first alerts of the weeks were right, by people's verdicts.
+
+    An alert that stood within the budget for weeks counts once, else one verdict would
+    pass for many.
+    """
+
+    weeks: tuple[BudgetWeek, ...]
+    """Oldest first; in each of them an alert counts anew."""
+
+    shown: int
+    """Different alerts within the budget of any week."""
+
+    triaged: int
+    """Of those, alerts that somebody judged."""
+
+    disagreed: int
+    """Of those, alerts of which two people said different things; in no share."""
+
+    undecided: int
+    """Of those, alerts of which people could or would not tell; in no share."""
+
+    real: Share | None
+    """Share where the ground had changed; None: not yet measured."""
+
+    unlawful: Share | None
+    """Share where it was unlawful: the number that users see; None: not yet
+    measured."""
+
+
 def judgement_of(text: object) -> Judgement | None:
     """
     Read a verdict as it stands in an event.
@@ -144,6 +205,115 @@ def precision_by_tier(triages: Iterable[Triage]) -> tuple[TierPrecision, ...]:
     cases = [list(words.values()) for words in last.values()]
     tiers = (Tier.HIGH, Tier.MEDIUM, Tier.LOW, None)
     return tuple(_precision(tier, cases) for tier in tiers)
+
+
+def precision_at_budget(
+    shown: Iterable[Shown], triages: Iterable[Triage]
+) -> BudgetPrecision:
+    """
+    Count how often people agreed with what they were asked to look at first.
+
+    Parameters
+    ----------
+    shown : iterable of Shown
+        Packages, of any weeks and in any order.
+    triages : iterable of Triage
+        In the order in which they were said.
+
+    Returns
+    -------
+    BudgetPrecision
+        Not measured where nobody judged any of these alerts.
+
+    Examples
+    --------
+    >>> week = IsoWeek(year=2026, week=48)
+    >>> said = Triage(
+    ...     alert_id="a", tier=Tier.HIGH, who="li", judgement=Judgement.UNLAWFUL
+    ... )
+    >>> package = Shown(week=week, alert_ids=("a", "b"))
+    >>> found = precision_at_budget([package], [said])
+    >>> found.shown, found.unlawful.found, found.unlawful.n
+    (2, 1, 1)
+    >>> precision_at_budget([package], []).unlawful is None
+    True
+    """
+    by_week: dict[IsoWeek, set[str]] = {}
+    for package in shown:
+        by_week.setdefault(package.week, set()).update(package.alert_ids)
+    last: dict[str, dict[str, Triage]] = {}
+    for triage in triages:
+        last.setdefault(triage.alert_id, {})[triage.who] = triage
+
+    def count(alert_ids: Iterable[str]) -> TierPrecision:
+        return _precision(
+            None, [list(last[a].values()) for a in alert_ids if a in last]
+        )
+
+    everything = sorted(set().union(*by_week.values()))
+    whole = count(everything)
+    weeks = []
+    for week in sorted(by_week):
+        own = count(sorted(by_week[week]))
+        weeks.append(
+            BudgetWeek(
+                week=week,
+                shown=len(by_week[week]),
+                triaged=own.triaged,
+                unlawful=own.unlawful,
+            )
+        )
+    return BudgetPrecision(
+        weeks=tuple(weeks),
+        shown=len(everything),
+        triaged=whole.triaged,
+        disagreed=whole.disagreed,
+        undecided=whole.undecided,
+        real=whole.real,
+        unlawful=whole.unlawful,
+    )
+
+
+def budget_sentence(precision: BudgetPrecision, *, pages: int) -> Reason:
+    """
+    Say the precision at the weekly budget in one sentence.
+
+    Parameters
+    ----------
+    precision : BudgetPrecision
+        From `precision_at_budget`.
+    pages : int
+        Alerts of a week that get a page.
+
+    Returns
+    -------
+    Reason
+        With its interval; 'not yet measured' where it is not.
+
+    Examples
+    --------
+    >>> budget_sentence(precision_at_budget([], []), pages=10).en
+    'Precision of the first 10 alerts of a week: not yet measured (no verdict on any \
+of them yet).'
+    """
+    share, real = precision.unlawful, precision.real
+    if share is None or real is None:
+        return Reason(
+            zh=f"每周前 {pages} 条线索的查实率：尚未测得（其中尚无有效核查结论）。",
+            en=f"Precision of the first {pages} alerts of a week: not yet measured (no "
+            "verdict on any of them yet).",
+        )
+    weeks = len(precision.weeks)
+    return Reason(
+        zh=f"每周前 {pages} 条线索的查实率：{share.value:.0%}"
+        f"（95% 区间 {share.low:.0%} 至 {share.high:.0%}）。"
+        f"{weeks} 周共 {precision.shown} 条，有明确核查结论的 {share.n} 条中"
+        f"认定违法 {share.found} 条，地表变化属实 {real.found} 条。",
+        en=f"Precision of the first {pages} alerts of a week: {share.value:.0%} (95 % "
+        f"interval {share.low:.0%} to {share.high:.0%}). Of {precision.shown} alerts "
+        f"in {weeks} weeks {share.n} have a clear verdict: {share.found} unlawful, "
+        f"{real.found} real change.",
+    )
 
 
 def _precision(tier: Tier | None, cases: list[list[Triage]]) -> TierPrecision:

@@ -333,6 +333,7 @@ def _describe(folder: Path, package: Package, revision: int) -> dict[str, Any]:
         },
         "week": str(package.week),
         "revision": revision,
+        "pages": package.pages,
         "runs": list(package.runs),
         "software": package.software,
         "settings_digest": package.settings_digest,

@@ -30,6 +30,7 @@ from rsmonitor.records.run import Coverage
 from rsmonitor.records.week import IsoWeek
 from rsmonitor.stages.attention import by_attention, inner_point, look_for
 from rsmonitor.stages.cases import shanghai_day
+from rsmonitor.stages.precision import budget_sentence
 from rsmonitor.stages.weekly import (
     Spoken,
     county_figures,
@@ -40,11 +41,13 @@ from rsmonitor.stages.weekly import (
 )
 from rsmonitor.wiring.alerts import weeks_said
 from rsmonitor.wiring.cases import open_desk
+from rsmonitor.wiring.learning import verdicts_of, weekly_precision
 from rsmonitor.wiring.licences import counties_of
 from rsmonitor.wiring.office import SOFTWARE, unwatched
 from rsmonitor.wiring.package_images import PackageImages, run_folder
 from rsmonitor.wiring.reports import Book, Books
 from rsmonitor.wiring.sites import followed_sites
+from rsmonitor.wiring.sources import unheard
 
 _T = TypeVar("_T")
 
@@ -128,6 +131,7 @@ class Weekly:
         self.behind = behind(books)
         self._known = [_know(b) for b in books.books if b.runs[-1].week == self.week]
         self._register = books.register()
+        self._verdicts = verdicts_of(books)
         given = books.books[0].settings.deliver.names
         self._names = books.county_names() | dict(n.split("=", 1) for n in given)
         self._counties = _counties(books, self._known, self._names)
@@ -254,6 +258,16 @@ class Weekly:
             visit_start=shapely.Point(start) if start else None,
             map_links=settings.deliver.map_links,
             notes=self._notes(area, theirs, images),
+            precision=budget_sentence(
+                weekly_precision(
+                    settings,
+                    self._verdicts,
+                    report=unheard,
+                    area=area.code,
+                    before=self.week,
+                ),
+                pages=settings.deliver.pages,
+            ),
         )
 
     def _dossiers(

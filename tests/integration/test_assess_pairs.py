@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import typer
 import xarray as xr
+from sklearn.ensemble import HistGradientBoostingClassifier
 from typer.testing import CliRunner
 
 from rsmonitor.cli.assess_pairs import pairs as command
@@ -17,9 +18,17 @@ from rsmonitor.errors import OutputError, SourceError, StoreError
 from rsmonitor.io.stores.models import load_model, read_metadata
 from rsmonitor.lab.pair_assessment import assess
 from rsmonitor.lab.pair_folds import blocked_folds, distances_km, places_of
-from rsmonitor.lab.pair_judging import auc, average_precision, best_threshold, judge
-from rsmonitor.lab.pair_model import fitted, packed
+from rsmonitor.lab.pair_judging import (
+    auc,
+    auc_difference,
+    auc_gain,
+    average_precision,
+    best_threshold,
+    judge,
+)
+from rsmonitor.lab.pair_model import alone, fitted, packed, probabilities
 from rsmonitor.lab.pair_training import Trained, suspicious, train, write
+from rsmonitor.lab.pair_trees import grown, height
 from rsmonitor.lab.pairs import POSITIVE, read_pairs, rows_of
 from rsmonitor.stages.pair_features import FEATURE_ORDER
 from rsmonitor.stages.pair_spectra import PAIR_BANDS
@@ -336,6 +345,53 @@ def test_training_again_gives_the_same_bytes(trained: tuple[Trained, Path]) -> N
     model, threshold = fitted(material.views, material.truth, material.place)
     assert packed(model) == (trained[1] / "3/model.skops").read_bytes()
     assert threshold == trained[0].metadata.threshold
+
+
+def test_trees_in_arrays_say_what_scikit_learn_says() -> None:
+    random = np.random.default_rng(4)
+    rows = random.standard_normal((300, 30)).round(2)
+    truth = (rows[:, 0] * rows[:, 1] + rows[:, 2] > 0).astype(np.int64)
+    theirs = HistGradientBoostingClassifier(
+        max_iter=200,
+        learning_rate=0.05,
+        max_leaf_nodes=5,
+        max_features=0.1,
+        l2_regularization=5.0,
+        early_stopping=False,
+        random_state=0,
+    ).fit(rows, truth)
+    # new rows on both sides of every split, and on the splits themselves
+    new = np.concatenate([rows, random.standard_normal((300, 30)) * 3])
+    own = height(grown(rows, truth), new)
+    assert own == pytest.approx(theirs.decision_function(new), abs=1e-9)
+    assert own.std() > 0.5
+
+
+def test_the_first_version_has_no_trees_and_says_what_the_machine_alone_says(
+    trained: tuple[Trained, Path],
+) -> None:
+    material = trained[0].material
+    views = material.views[:, :, ::20]
+    known = (views, material.truth, material.place)
+    first, _ = fitted(*known, boosted=False)
+    second, _ = fitted(*known)
+    assert set(first) == {"ranking", "calibration"}
+    assert alone(first, views[:, 0]) == {}
+    machine, trees = alone(second, views[:, 0]).values()
+    assert machine == pytest.approx(probabilities(first, views[:, 0]))
+    assert not np.allclose(machine, trees)
+
+
+def test_the_gain_over_one_cut_is_the_difference() -> None:
+    random = np.random.default_rng(6)
+    truth = random.random(120) < 0.6
+    units = np.arange(120) // 3
+    good = truth + random.standard_normal(120)
+    bad = random.standard_normal(120)
+    gain = auc_gain(truth, good[None], bad[None], units=units)
+    assert gain == pytest.approx(auc_difference(truth, good, bad, units=units))
+    both = auc_gain(truth, np.stack([good, bad]), np.stack([bad, good]), units=units)
+    assert both == pytest.approx((0.0, 0.0))
 
 
 def test_too_few_pairs_do_not_train(tmp_path: Path) -> None:

@@ -195,4 +195,5 @@ def budget_words(package: Package) -> list[str]:
             f"{package.pages}. The others are no less valid."
         ),
     )
-    return [pick(language, shape) + pick(language, why), pick(language, _ORDER)]
+    told = [] if package.precision is None else [package.precision[language]]
+    return [pick(language, shape) + pick(language, why), pick(language, _ORDER), *told]
