@@ -41,7 +41,7 @@ def grown(features: NDArray[np.float64], truth: NDArray[np.int64]) -> Trees:
     from sklearn.ensemble import (  # noqa: PLC0415 - heavy, only training needs it
         HistGradientBoostingClassifier,
     )
-    from threadpoolctl import (
+    from threadpoolctl import (  # noqa: PLC0415 - where it is used
         threadpool_limits,
     )
 
