@@ -100,7 +100,7 @@ def cause(
     Exit codes: 0 written; 1 the new model is worse, nothing was written; 2 usage; 3 not
     enough labels, or bad input.
 
-    Example: rsmonitor train district.toml --labels 样本.gpkg
+    Example: rsmonitor train cause district.toml --labels 样本.gpkg
     """
     from rsmonitor.config import read_districts
     from rsmonitor.lab.cause_material import gather
