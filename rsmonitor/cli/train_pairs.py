@@ -17,7 +17,7 @@ def pairs(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the model, made if missing.")],
-    number: Annotated[str, typer.Option(help="Version of the model.")] = "1",
+    number: Annotated[str, typer.Option(help="Version of the model.")] = "2",
     licence: Annotated[
         str | None,
         typer.Option(

@@ -44,7 +44,7 @@ KEYS = [
     "ece",
     "model_id",
 ]
-MODEL = "pair-screen/1"
+MODEL = "pair-screen/2"
 FOREST = (200, 400, 250, 3000, 1300, 600)
 SOIL = (900, 1300, 1700, 2400, 3300, 2800)
 POND = (800, 1100, 1000, 500, 200, 100)
@@ -100,7 +100,7 @@ def test_the_json_holds_what_outsiders_rely_on(
     told = json.loads(done.stdout)
     assert list(told) == KEYS
     assert told["n"] == 24
-    assert told["model_id"] == "pair-screen-1"
+    assert told["model_id"] == "pair-screen-2"
     assert told["auc"] > 0.9
     assert told["auc_interval"][0] <= told["auc"] <= told["auc_interval"][1]
     with (tmp_path / "pairs-scores.csv").open(encoding="utf-8") as file:
