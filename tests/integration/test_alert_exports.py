@@ -144,6 +144,8 @@ def commit(
     published = folder / "out" / "runs" / location
     published.mkdir(parents=True)
     (published / "coverage.geojson").write_bytes(dumps(coverage_collection(result)))
+    digest = {"settings_digest": result.partition.settings_digest}
+    (published / "manifest.json").write_text(json.dumps(digest), encoding="utf-8")
     ledger.commit(
         RunCommit(
             record=RunRecord(
