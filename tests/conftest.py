@@ -20,6 +20,9 @@ import pytest
 from hypothesis import settings
 
 TESTS = Path(__file__).parent
+collect_ignore_glob = ["qgis/*"]
+"""Scripts for another Python, which has QGIS."""
+
 TIERS = (
     "unit",
     "property",
@@ -130,7 +133,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    items.sort(key=lambda item: _order(tier_of(item.nodeid)))
+    # shared by processes, the longest files come first, so that no one waits at the end
+    way = -1 if "PYTEST_XDIST_WORKER" in os.environ else 1
+    items.sort(key=lambda item: way * _order(tier_of(item.nodeid)))
     if "network" not in config.option.markexpr:
         for item in items:
             if item.get_closest_marker("network"):
@@ -156,6 +161,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
         for path in TESTS.rglob("test_*.py")
         if "shared_demos" in path.read_text(encoding="utf-8")
     }
+    config.option.loadscopereorder = False  # the order of collection
     return ByFile(config, log)
 
 
