@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsmonitor.config import Settings
-from rsmonitor.errors import OutputError
+from rsmonitor.errors import ContractError, OutputError
 from rsmonitor.interfaces import Progress
 from rsmonitor.io.deliver.geojson import (
     alerts_collection,
@@ -162,18 +162,32 @@ def kept_packages(settings: Settings, week: IsoWeek) -> tuple[Built, ...]:
         manifest = _manifest(path)
         if manifest is None:
             continue
-        said = manifest["area"]
-        area = Area(
-            code=said["code"],
-            level=Level(said["level"]),
-            name_zh=said["name_zh"],
-            name_en=said["name_en"],
-            bureau=said["bureau"],
-        )
-        built = _found(root, area, week)
+        built = _found(root, _area_of(path, manifest), week)
         if built is not None:
             found.append(built)
     return tuple(found)
+
+
+def _area_of(folder: Path, manifest: Mapping[str, Any]) -> Area:
+    """Read whose package a folder holds; its name must say the same."""
+    said = manifest["area"]
+    try:
+        area = Area(
+            code=said["code"],
+            level=Level(said["level"]),
+            name_zh=str(said["name_zh"]),
+            name_en=str(said["name_en"]),
+            bureau=str(said["bureau"]),
+        )
+    except (KeyError, TypeError, ValueError, ContractError) as error:
+        why = f"its area is {said!r:.200} ({error!r:.200})"
+        raise OutputError(
+            _NO_MANIFEST.format(path=folder / MANIFEST, why=why)
+        ) from error
+    if area.code != folder.name:
+        why = f"it is of area {area.code}"
+        raise OutputError(_NO_MANIFEST.format(path=folder / MANIFEST, why=why))
+    return area
 
 
 def basemaps_of(settings: Settings) -> tuple[Basemap, ...]:

@@ -224,6 +224,16 @@ def test_a_manifest_that_is_none_says_what_to_do(
         path.write_bytes(bad)
         with pytest.raises(OutputError, match="take the folder away"):
             list(build_packages(books))
+    good = json.loads(before)
+    for area in (
+        {},
+        "44",
+        {**good["area"], "level": "town"},
+        {**good["area"], "code": "36"},
+    ):
+        path.write_text(json.dumps({**good, "area": area}), encoding="utf-8")
+        with pytest.raises(OutputError, match="take the folder away"):
+            kept_packages(books.books[0].settings, built["44"].week)
     path.write_bytes(before)
 
 
