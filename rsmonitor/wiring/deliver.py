@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -409,15 +410,22 @@ def _holds(
     """Say whether a zip holds exactly the files of a package."""
     files = {name: each["sha256"] for name, each in manifest["files"].items()}
     for name in (HEAD, MANIFEST):
-        files[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        try:
+            data = (folder / name).read_bytes()
+        except OSError as error:
+            why = f"{name} cannot be read: {error}"
+            raise OutputError(
+                _NO_MANIFEST.format(path=folder / MANIFEST, why=why)
+            ) from error
+        files[name] = hashlib.sha256(data).hexdigest()
     try:
         with zipfile.ZipFile(archive) as packed:
             there = {
                 name: hashlib.sha256(packed.read(name)).hexdigest()
                 for name in packed.namelist()
             }
-    except (OSError, zipfile.BadZipFile):
-        return False
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError):
+        return False  # damaged: it is made again from the folder
     return there == {f"{inside}/{name}": digest for name, digest in files.items()}
 
 

@@ -197,6 +197,13 @@ def test_what_a_killed_run_left_is_completed(
     other.archive.unlink()
     list(build_packages(books))
     assert tree(one.folder.parent) == before, "the same bytes"
+    # or a disk changed bytes in its middle
+    data = bytearray(one.archive.read_bytes())
+    for place in range(2000, len(data) - 2000, 500):
+        data[place] ^= 0xFF
+    one.archive.write_bytes(bytes(data))
+    list(build_packages(books))
+    assert tree(one.folder.parent) == before, "the same bytes"
 
 
 def test_a_rebuilt_package_is_a_further_revision(books: Books, tmp_path: Path) -> None:
@@ -224,6 +231,13 @@ def test_a_manifest_that_is_none_says_what_to_do(
         path.write_bytes(bad)
         with pytest.raises(OutputError, match="take the folder away"):
             list(build_packages(books))
+    path.write_bytes(before)
+    head = built["44"].folder / "head.json"
+    kept = head.read_bytes()
+    head.unlink()
+    with pytest.raises(OutputError, match=r"head\.json cannot be read"):
+        list(build_packages(books))
+    head.write_bytes(kept)
     good = json.loads(before)
     for area in (
         {},
