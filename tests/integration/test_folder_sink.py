@@ -109,6 +109,20 @@ def test_staging_and_publishing_twice_changes_nothing(
     assert deliver() == deliver()
 
 
+def test_half_a_head_of_a_killed_publishing_goes_with_the_next(
+    tmp_path: Path, result: RunResult
+) -> None:
+    sink = FolderSink(tmp_path, geopackage=False, head=lambda *_: b"{}")
+    location = sink.stage(result)
+    folder = tmp_path / "runs" / location
+    (folder / f".head.json.{'0' * 16}.tmp").write_text("{")
+    (folder / ".head.json.of-somebody-else.tmp").write_text("kept")
+    before = names(folder)
+    sink.publish(location)
+    assert names(folder) - before == {"head.json"}
+    assert before - names(folder) == {f".head.json.{'0' * 16}.tmp"}
+
+
 def test_link_survives_moving_the_whole_folder(
     tmp_path: Path, result: RunResult
 ) -> None:

@@ -28,6 +28,7 @@ from rsmonitor.io.foundation.files import (
     fsync_folder,
     make_folder,
     point,
+    remove_halves,
     staged_folder,
     write_atomic,
 )
@@ -164,6 +165,7 @@ class FolderSink:
         if self._head is not None and not (staged / HEAD).exists():
             manifest = (staged / MANIFEST).read_bytes()
             digest = hashlib.sha256(manifest).hexdigest()
+            remove_halves(staged / HEAD)  # of a run killed here, under the same lock
             write_atomic(staged / HEAD, self._head(location, digest))
         point(runs / LATEST, location)
         self._lead_to_latest()
@@ -331,6 +333,7 @@ def copy_latest(root: Path) -> None:
     for name in sorted(files, key=lambda n: (_LAST.index(n) if n in _LAST else -1, n)):
         data = files[name].read_bytes()
         target = root / name
+        remove_halves(target)  # of a copy that was killed
         if not target.is_file() or target.read_bytes() != data:
             write_atomic(target, data)
 

@@ -153,6 +153,30 @@ def write_atomic(path: Path, data: bytes) -> None:
         _fsync(path.parent)
 
 
+def remove_halves(path: Path) -> None:
+    """
+    Remove what a `write_atomic` that was killed left beside a file.
+
+    Only whoever alone writes that file may call this: the half of a process that
+    lives would go as well.
+
+    Parameters
+    ----------
+    path : Path
+        The file, there or not.
+
+    Raises
+    ------
+    OutputError
+        If a leftover cannot be removed.
+    """
+    name = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{16}\.tmp")
+    with _naming(path):
+        for half in list(path.parent.iterdir()):
+            if name.fullmatch(half.name):
+                half.unlink(missing_ok=True)
+
+
 def point(link: Path, target_name: str) -> None:
     """
     Make a relative symbolic link point at a neighbour, in one step.
