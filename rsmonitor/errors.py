@@ -59,6 +59,12 @@ class StoreError(RsmonitorError):
     """State or ledger on disk is damaged, or from an unknown schema version."""
 
 
+class StoreUnreachableError(StoreError):
+    """The server that keeps the ledger does not answer, or was lost."""
+
+    exit_code: ClassVar[int] = EXIT_UNREACHABLE
+
+
 class OutputError(RsmonitorError):
     """An output cannot be written where it was asked for."""
 

@@ -126,6 +126,9 @@ class StateStore(Protocol):
     ) -> NDArray[np.uint16] | NDArray[np.int16]:
         """Read rows and columns of all planes, and verify them."""
 
+    def holds(self, line: str) -> bool:
+        """Say whether anything at all is kept of a line."""
+
     def forget(self, keep: Iterable[SlotPointer], *, lines: Iterable[str]) -> None:
         """Remove the blocks of `lines` that no pointer of `keep` points at."""
 

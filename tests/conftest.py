@@ -15,9 +15,13 @@ from collections import Counter
 from collections.abc import Callable, Generator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from postgres_server import Server
 
 TESTS = Path(__file__).parent
 collect_ignore_glob = ["qgis/*"]
@@ -81,6 +85,15 @@ def demo_cube() -> tuple[Path, Path]:
         for size in ("10m", "20m")
     )
     return fine, coarse
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator["Server"]:
+    """Give a PostgreSQL server with PostGIS of these tests' own, or skip."""
+    from postgres_server import running  # noqa: PLC0415 - where it is used
+
+    with running() as server:
+        yield server
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import typer
 
 from rsmonitor import __version__
 from rsmonitor.cli import (
+    accounts,
     alerts,
     assess,
     audit,
@@ -23,6 +24,7 @@ from rsmonitor.cli import (
     reproduce,
     schedule,
     scheduled,
+    serve,
     sites,
     survey,
     tips,
@@ -59,6 +61,8 @@ app.command("status")(cases.status)
 app.command("schedule")(schedule.schedule)
 app.command("implant")(implant.implant)
 app.command("reproduce")(reproduce.reproduce)
+app.command("serve")(serve.serve)
+app.add_typer(accounts.app, name="accounts")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(report.app, name="report")
 app.add_typer(assess.app, name="assess")

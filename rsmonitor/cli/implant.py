@@ -80,6 +80,32 @@ def implant(  # noqa: PLR0913, PLR0917 - one for each option
             "implant for cloud.",
         ),
     ] = 0.0,
+    clouds: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Also say what would be found under the clouds of another place: a "
+            "settings file, whose district keeps a record of its looks, or a table "
+            "with the columns place, day, share_seen and if known spot, a line for "
+            "each look, those that showed nothing too. May be given again."
+        ),
+    ] = None,
+    evergreen: Annotated[
+        bool,
+        typer.Option(
+            "--evergreen",
+            help="With --clouds: judge digs of both seasons by implants of the "
+            "clearest half year, as where the forest is green all year.",
+        ),
+    ] = False,
+    thin: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            max=1.0,
+            help="Share of the looks after the history that stay, drawn by chance: a "
+            "cloudier sky, tried directly.",
+        ),
+    ] = 1.0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     figures: Annotated[
         Path | None,
@@ -96,12 +122,18 @@ def implant(  # noqa: PLR0913, PLR0917 - one for each option
     size and with which surfaces nothing can be expected. About six minutes on two
     free cores.
 
-    Exit codes: 0 done; 2 usage; 3 bad input; 5 the demo cube or its reference is not
-    there.
+    With --clouds it also says, for each place, on which share of the days on which a
+    dig could begin it is found within some weeks: clear looks that implants took,
+    joined with the looks that its record really holds.
+
+    Exit codes: 0 done; 2 usage; 3 bad input; 5 the demo cube, its reference or the
+    record of a place is not there.
 
     Example: rsmonitor implant --sizes 0.02,0.1,0.5 --material bare_soil --repeats 12
     """
+    from rsmonitor.lab.cloud_records import records
     from rsmonitor.lab.detectability import scenarios, study, table
+    from rsmonitor.lab.district_limits import limits, limits_table
     from rsmonitor.lab.spectra import MATERIALS
 
     if material == ["list"]:
@@ -112,12 +144,20 @@ def implant(  # noqa: PLR0913, PLR0917 - one for each option
                 typer.echo(f"  {band}: {how}")
         return EXIT_DONE
     chosen = scenarios(sizes_ha=_numbers(sizes), materials=material)
+    # first: a record that cannot be read is known before six minutes are spent
+    skies = records(clouds or [])
     series = _series(
         cubes or [],
         quiet_everywhere=everywhere_quiet,
         reference=reference,
         history_until=history_until,
     )
+    if thin < 1:
+        import numpy as np
+
+        from rsmonitor.lab.series import thinned
+
+        series = thinned(series, thin, np.random.default_rng(seed))
     with Watcher() as watcher:
         result, passes = study(
             series,
@@ -129,16 +169,25 @@ def implant(  # noqa: PLR0913, PLR0917 - one for each option
             starts=starts,
             progress=watcher,
         )
+    told = limits(result.rows, chosen, skies, evergreen=evergreen) if skies else None
     if as_json:
-        typer.echo(json.dumps(asdict(result), indent=2, allow_nan=False))
+        content = asdict(result) | ({"places": asdict(told)} if told else {})
+        typer.echo(json.dumps(content, indent=2, allow_nan=False))
     else:
         typer.echo(table(result))
         typer.echo("")
         typer.echo(result.summary())
+        if told is not None:
+            typer.echo(f"\n{limits_table(told)}")
     if figures is not None:
         from rsmonitor.lab.implant_figures import draw
 
-        for path in draw(result, passes, series, figures):
+        drawn = draw(result, passes, series, figures)
+        if told is not None:
+            from rsmonitor.lab.district_figures import draw_limits
+
+            drawn += draw_limits(told, figures)
+        for path in drawn:
             typer.echo(f"{path}", err=True)
     return EXIT_DONE
 

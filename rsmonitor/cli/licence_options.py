@@ -162,6 +162,6 @@ def say_same(plan: "Plan") -> None:
 def say_entry(opened: "OpenedRegister", entry: "Entry") -> None:
     """Say what the history keeps, and how a verdict will name the register."""
     typer.echo(
-        f"{opened.register.path}: entry {entry.number} by {entry.by}; the register is "
+        f"{opened.register.name}: entry {entry.number} by {entry.by}; the register is "
         f"now {opened.register.snapshot().snapshot_id}"
     )

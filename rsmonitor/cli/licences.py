@@ -269,13 +269,13 @@ def complete(
     wanted = kind_of(kind)
     opened = open_register(config, register)
     require_county(county, config, opened.counties)
-    new = not opened.register.path.exists()
+    new = not opened.register.exists()
     declared = Completeness(county_code=county, kind=wanted, complete_on=on.date())
     entry = opened.register.declare_complete(
         declared, at=SystemClock().now(), by=who(by)
     )
     if new:
-        say([f"{opened.register.path}: was not there; a register without licences"])
+        say([f"{opened.register.name}: was not there; a register without licences"])
     snapshot = opened.register.snapshot()
     if snapshot.refused:
         note = (

@@ -1,6 +1,7 @@
 """Tips of the public: taken in, matched, answered, and forgotten on request."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -153,6 +154,9 @@ def list_(
                 f"    {found['alert_id']}  {found['distance_m']:.0f} m, "
                 f"{found['days_apart']:+d} d, {found['state']}: {said}"
             )
+        if tip["result"] == "priority_look":
+            words = shlex.join(["tips", "imagery", str(config), tip["tip_id"]])
+            typer.echo(f"    影像 imagery: rsmonitor {words}")
         if len(tip["matches"]) > SHOWN:
             typer.echo(f"    and {len(tip['matches']) - SHOWN} more; --json has all")
     typer.echo(f"{len(results)} tips")
@@ -188,6 +192,85 @@ def place(
     place_tip(open_desk(config), tip_id, longitude=longitude, latitude=latitude)
     typer.echo(f"{tip_id}: placed; 'rsmonitor tips match' matches it")
     return EXIT_DONE
+
+
+@app.command()
+def imagery(
+    config: Config,
+    tip_id: TipId,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder in which one of the tip's id is made; default: tip-imagery in "
+            "the work folder."
+        ),
+    ] = None,
+    within_m: Within = None,
+    fetch: Annotated[
+        bool,
+        typer.Option(
+            "--fetch", help="Ask the service for scenes that the cache does not hold."
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the numbers as JSON.")
+    ] = False,
+) -> int:
+    """
+    Show the place of a tip: before, newest, and all evidence, also the weak.
+
+    Writes sheet.png for people; before.tif, after.tif, days.tif, evidence.tif and
+    place.geojson for QGIS; tip.json with the numbers. No site is needed. Scenes are
+    read from the cache, up to the end of the district's last run.
+
+    Exit codes: 0 done; 1 done, but nothing clear was seen since the tip; 2 usage; 3
+    no such tip, or outside every district; 5 scenes cannot be reached.
+
+    Example: rsmonitor tips imagery district.toml tabcdefghijkl --out look
+    """
+    from rsmonitor.io.deliver.tip_folder import numbers_of
+    from rsmonitor.records.tip_view import CHOSEN_LABELS
+    from rsmonitor.wiring.returns import open_desk
+    from rsmonitor.wiring.tip_imagery import imagery_folder, view_tip, write_view
+
+    desk = open_desk(config)
+    near = _near(desk, within_m, None, None)
+    view = view_tip(desk, config, tip_id, parameters=near, fetch=fetch)
+    folder = write_view(view, imagery_folder(desk) if out is None else out)
+    numbers = numbers_of(view)
+    nothing = view.since.clear == 0
+    if as_json:
+        typer.echo(json.dumps(numbers, ensure_ascii=False, indent=1))
+        return EXIT_PARTIAL if nothing else EXIT_DONE
+    for name, mosaic in (("线索前 before", view.before), ("最新 newest", view.after)):
+        if mosaic is None:
+            typer.echo(f"{name}: 无清晰影像 nothing clear was seen")
+        else:
+            days = sorted({day.isoformat() for day, _ in mosaic.looks})
+            typer.echo(
+                f"{name}: {days[0]}..{days[-1]}, {len(mosaic.looks)} looks, "
+                f"{mosaic.share_near:.0%} of the ground near seen; "
+                f"{' '.join(CHOSEN_LABELS[mosaic.chosen])}"
+            )
+    since, watched, found = view.since, view.share_monitored, view.strongest
+    typer.echo(
+        f"线索后 since the tip: {since.clear} of {since.looks} looks clear; "
+        f"last clear look {since.last_clear or '无 none'}; monitored "
+        f"{'unknown' if watched is None else f'{watched:.0%}'}"
+    )
+    typer.echo(
+        "最强证据 strongest evidence near: "
+        + (
+            "无 none"
+            if found is None
+            else f"{found.tier.name.lower() if found.tier else 'below the threshold'}, "
+            f"{found.score:.1f} nats, first seen {found.first_seen}, "
+            f"{found.distance_m:.0f} m away"
+        )
+    )
+    say([f"{note.zh} {note.en}" for note in view.notes])
+    typer.echo(str(folder))
+    return EXIT_PARTIAL if nothing else EXIT_DONE
 
 
 @app.command()
@@ -256,3 +339,5 @@ def _summarise(matched: "Matched") -> None:
     )
     for tip_id in matched.priority:
         typer.echo(f"  优先查看 priority look: {tip_id}")
+    if matched.priority:
+        typer.echo("  影像 their imagery: rsmonitor tips imagery CONFIG TIP")

@@ -22,6 +22,7 @@ from rsmonitor.config.sections import (
     TerrainSettings,
 )
 from rsmonitor.config.settings import Settings
+from rsmonitor.config.store import StoreSettings
 
 __all__ = [
     "DEFAULT_SERVICES",
@@ -40,6 +41,7 @@ __all__ = [
     "ScheduleSettings",
     "Settings",
     "SourceSettings",
+    "StoreSettings",
     "TerrainSettings",
     "keys",
     "read_districts",

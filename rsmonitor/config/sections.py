@@ -215,9 +215,10 @@ class TerrainSettings:
 class ClassifySettings:
     """Who names the causes of disturbances."""
 
-    model: str = "rules-1"
-    """``rules-1``; a shipped model such as ``cause/1``; or the folder of one, which
-    begins with ``.``, ``/`` or ``~`` and is relative to the settings file."""
+    model: str = "cause/2"
+    """A shipped model such as ``cause/2``, which moves the rules; ``rules-1``, the
+    rules alone; or the folder of a model, which begins with ``.``, ``/`` or ``~`` and
+    is relative to the settings file."""
 
     def __post_init__(self) -> None:
         if not self.model.strip():

@@ -24,6 +24,7 @@ from rsmonitor.config.sections import (
     SourceSettings,
     TerrainSettings,
 )
+from rsmonitor.config.store import StoreSettings
 from rsmonitor.records.district import District
 from rsmonitor.records.event import canonical_json
 from rsmonitor.records.lifecycle import LifeParameters
@@ -71,6 +72,9 @@ class Settings:
 
     classify: ClassifySettings = field(default_factory=ClassifySettings)
     """Causes."""
+
+    store: StoreSettings = field(default_factory=StoreSettings)
+    """Which database keeps the books; changes no result."""
 
     cases: CaseSettings = field(default_factory=CaseSettings)
     """What is done about alerts."""

@@ -38,11 +38,11 @@ def card(metadata: ModelMetadata) -> str:
             f"{len(metadata.feature_order)} standardised features), trained so that "
             "every cause counts alike.\n"
         ),
-        _restriction(metadata),
+        restriction(metadata),
         "## What it must not be trusted with\n",
         "\n".join(f"- {each}" for each in metadata.limits) + "\n",
         "## Trained on\n",
-        _data(metadata),
+        trained_on(metadata),
         _objects(told["objects"]),
         "## Mining against other change, on places that did not train\n",
         (
@@ -51,7 +51,7 @@ def card(metadata: ModelMetadata) -> str:
             "made with these folds in view, so the numbers flatter the model a "
             "little.\n"
         ),
-        _comparison(told["digging_against_others"]),
+        comparison(told["digging_against_others"]),
         verdict(told["digging_against_others"]) + "\n",
         "## What each label was called\n",
         _shares({name: {"called": row} for name, row in told["confusion"].items()}),
@@ -99,14 +99,26 @@ def verdict(compared: Mapping[str, Mapping[str, Any]]) -> str:
     told = f"Better than the rules by more than chance: {'; '.join(better) or 'never'}."
     if level or not better:
         told += (
-            f" Not shown to be better: {'; '.join(level)}. So the rules stay the "
-            'default, and this model is chosen with `[classify] model = "cause/1"`.'
+            f" Not shown to be better: {'; '.join(level)}. So it is not the "
+            'default, and is chosen with `[classify] model = "cause/1"`.'
         )
     return told
 
 
-def _restriction(metadata: ModelMetadata) -> str:
-    """Say whether it may be passed on."""
+def restriction(metadata: ModelMetadata) -> str:
+    """
+    Say whether a model may be passed on.
+
+    Parameters
+    ----------
+    metadata : ModelMetadata
+        Of the model.
+
+    Returns
+    -------
+    str
+        One paragraph.
+    """
     without = [each.name for each in metadata.data if not each.licensed]
     if not without:
         return "All its data lets everybody train and pass on.\n"
@@ -123,8 +135,20 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _data(metadata: ModelMetadata) -> str:
-    """List the files."""
+def trained_on(metadata: ModelMetadata) -> str:
+    """
+    List the files that a model was trained on.
+
+    Parameters
+    ----------
+    metadata : ModelMetadata
+        Of the model.
+
+    Returns
+    -------
+    str
+        A table.
+    """
     return _table(
         ["file", "objects", "mining", "source", "licence"],
         [
@@ -156,8 +180,20 @@ def _range(interval: list[float]) -> str:
     return f"{interval[0]:.2f} to {interval[1]:.2f}"
 
 
-def _comparison(compared: Mapping[str, Mapping[str, Any]]) -> str:
-    """Lay model and rules side by side."""
+def comparison(compared: Mapping[str, Mapping[str, Any]]) -> str:
+    """
+    Lay model and rules side by side.
+
+    Parameters
+    ----------
+    compared : Mapping
+        ``digging_against_others`` of the measures.
+
+    Returns
+    -------
+    str
+        A table.
+    """
     return _table(
         ["objects", "n (mining)", "places", "model", "rules-1", "gain"],
         [

@@ -56,9 +56,9 @@ def measures(material: Material, *, repeats: int) -> dict[str, Any]:
     cuts = np.stack([_judged(material, seed) for seed in range(repeats)])
     digging = cuts[:, :, CODES.index("digging")]
     rules = by_rule(material)
-    found: dict[str, Any] = {"objects": _counts(material)}
+    found: dict[str, Any] = {"objects": counts_of(material)}
     found["digging_against_others"] = {
-        name: _beside_rules(material, digging, rules, chosen)
+        name: beside_rules(material, digging, rules, chosen)
         for name, chosen in tasks(material).items()
     }
     truth = material.causes == Cause.DIGGING.value
@@ -97,7 +97,7 @@ def tasks(material: Material) -> dict[str, Chosen]:
     dict of str to ndarray of bool
         Which objects, by name.
     """
-    source = _sources(material)
+    source = sources_of(material)
     year = np.array([each.year for each in material.objects])
     within = source == "s2_mining_pairs"
     in_2019 = within & (year == 2019)  # noqa: PLR2004 - the one window with both labels
@@ -131,10 +131,28 @@ def _asked(material: Material, trains: NDArray[Any], judged: NDArray[Any]) -> Nu
     return found
 
 
-def _beside_rules(
+def beside_rules(
     material: Material, digging: Numbers, rules: Numbers, chosen: Chosen
 ) -> dict[str, Any]:
-    """Compare the order in which model and rules put objects."""
+    """
+    Compare the order in which model and rules put objects.
+
+    Parameters
+    ----------
+    material : Material
+        Objects.
+    digging : ndarray of float64, shape (cut, object)
+        Probability of digging by models that saw no neighbour.
+    rules : ndarray of float64, shape (object,)
+        The same by the rules.
+    chosen : ndarray of bool, shape (object,)
+        Which objects.
+
+    Returns
+    -------
+    dict
+        AUC of both and the gain, each with its 95 % interval over places.
+    """
     truth = (material.causes == Cause.DIGGING.value)[chosen]
     own, other = digging[:, chosen], rules[chosen]
     each = [auc(truth, scores) or 0.0 for scores in own]
@@ -142,7 +160,7 @@ def _beside_rules(
     place = material.place[chosen]
 
     def interval(of: Callable[[NDArray[Any]], float | None]) -> list[float]:
-        return _interval(of, place)
+        return interval_of(of, place)
 
     def gain(at: NDArray[Any]) -> float | None:
         mine, theirs = auc(truth[at], middle[at]), auc(truth[at], other[at])
@@ -152,20 +170,34 @@ def _beside_rules(
         "objects": int(chosen.sum()),
         "mining": int(truth.sum()),
         "places": len(set(place.tolist())),
-        "auc": _short(float(np.mean(each))),
-        "auc_of_cuts": [_short(value) for value in each],
+        "auc": short(float(np.mean(each))),
+        "auc_of_cuts": [short(value) for value in each],
         "auc_interval": interval(lambda at: auc(truth[at], middle[at])),
-        "auc_rules": _short(auc(truth, other)),
+        "auc_rules": short(auc(truth, other)),
         "auc_rules_interval": interval(lambda at: auc(truth[at], other[at])),
-        "gain": _short(gain(np.arange(truth.size))),
+        "gain": short(gain(np.arange(truth.size))),
         "gain_interval": interval(gain),
     }
 
 
-def _interval(
+def interval_of(
     of: Callable[[NDArray[Any]], float | None], place: NDArray[np.int64]
 ) -> list[float]:
-    """Draw places again; give the 95 % interval."""
+    """
+    Draw places again; give the 95 % interval.
+
+    Parameters
+    ----------
+    of : callable
+        Gives a number for objects by their indices, or None.
+    place : ndarray of int64, shape (object,)
+        Place of each.
+
+    Returns
+    -------
+    list of float
+        Both ends.
+    """
     random = np.random.default_rng(20_261_129)
     members = [np.flatnonzero(place == each) for each in np.unique(place)]
     values = []
@@ -175,11 +207,23 @@ def _interval(
         if value is not None:
             values.append(value)
     low, high = np.percentile(values, (2.5, 97.5))
-    return [_short(low), _short(high)]
+    return [short(low), short(high)]
 
 
-def _counts(material: Material) -> dict[str, dict[str, Any]]:
-    """Count objects by data set and label."""
+def counts_of(material: Material) -> dict[str, dict[str, Any]]:
+    """
+    Count objects by data set and label.
+
+    Parameters
+    ----------
+    material : Material
+        Objects.
+
+    Returns
+    -------
+    dict
+        Cause, number, and whether they may train, by data set and label.
+    """
     found: dict[str, dict[str, Any]] = {}
     trains = material.trains()
     for own, each in zip(trains.tolist(), material.objects, strict=True):
@@ -199,7 +243,7 @@ def _confusion(material: Material, cuts: Numbers) -> dict[str, dict[str, float]]
         shares = np.bincount(called[:, chosen].ravel(), minlength=len(CODES))
         total = shares.sum()
         found[label] = {
-            CODES[n]: _short(share / total) for n, share in enumerate(shares) if share
+            CODES[n]: short(share / total) for n, share in enumerate(shares) if share
         }
     return found
 
@@ -240,14 +284,14 @@ def _calibration(
     share = np.bincount(bins, weight * is_digging, minlength=BINS)
     known = mass > 0
     return {
-        "brier": _short(float((weight * (told - is_digging) ** 2).sum())),
-        "ece": _short(float(np.abs(mean - share).sum()))
+        "brier": short(float((weight * (told - is_digging) ** 2).sum())),
+        "ece": short(float(np.abs(mean - share).sum()))
         if balanced
-        else _short(ece(is_digging, told)),
+        else short(ece(is_digging, told)),
         "reliability": [
             {
-                "told": _short(m / w),
-                "mining": _short(s / w),
+                "told": short(m / w),
+                "mining": short(s / w),
                 "objects": int((bins == n).sum()),
             }
             for n, (m, s, w) in enumerate(zip(mean, share, mass, strict=True))
@@ -295,7 +339,7 @@ def _by_looks(material: Material, cuts: Numbers) -> list[dict[str, Any]]:
             "from": low,
             "below": high,
             "objects": int(chosen.sum()),
-            "called_felling": _short(named[:, chosen].mean()) if chosen.any() else None,
+            "called_felling": short(named[:, chosen].mean()) if chosen.any() else None,
         }
         for low, high in itertools.pairwise(LOOKS)
         for chosen in [felled & (looks >= low) & (looks < high)]
@@ -328,7 +372,7 @@ def _countries(material: Material) -> dict[str, Any]:
 def _years(material: Material) -> dict[str, Any]:
     """Train on the window of 2019 alone and judge that of 2018, elsewhere."""
     year = np.array([each.year for each in material.objects])
-    within = _sources(material) == "s2_mining_pairs"
+    within = sources_of(material) == "s2_mining_pairs"
     judged = within & (year == 2018)  # noqa: PLR2004 - the first window
     trains = material.trains() & ~judged
     trains &= ~np.isin(material.place, material.place[judged])
@@ -348,7 +392,7 @@ def _years(material: Material) -> dict[str, Any]:
 
 def _left_sources(material: Material) -> dict[str, Any]:
     """Leave out one data set after another."""
-    source = _sources(material)
+    source = sources_of(material)
     found = {}
     for name in sorted(set(source.tolist())):
         judged = source == name
@@ -371,7 +415,7 @@ def _left_causes(material: Material) -> dict[str, Any]:
         own = _asked(material, np.flatnonzero(trains), np.flatnonzero(judged))
         found[cause] = {
             "objects": int(judged.sum()),
-            "unlike_anything_seen": _short(float((far > 1).mean())),
+            "unlike_anything_seen": short(float((far > 1).mean())),
             "called": _called(own),
         }
     return found
@@ -381,9 +425,7 @@ def _called(probabilities: Numbers) -> dict[str, float]:
     """Give the shares of what objects were called."""
     shares = np.bincount(probabilities.argmax(axis=1), minlength=len(CODES))
     return {
-        CODES[n]: _short(share / shares.sum())
-        for n, share in enumerate(shares)
-        if share
+        CODES[n]: short(share / shares.sum()) for n, share in enumerate(shares) if share
     }
 
 
@@ -393,8 +435,20 @@ def _labels(material: Material) -> dict[str, Chosen]:
     return {str(name): names == name for name in np.unique(names)}
 
 
-def _sources(material: Material) -> NDArray[np.str_]:
-    """Name the data set of each object."""
+def sources_of(material: Material) -> NDArray[np.str_]:
+    """
+    Name the data set of each object.
+
+    Parameters
+    ----------
+    material : Material
+        Objects.
+
+    Returns
+    -------
+    ndarray of str, shape (object,)
+        Names.
+    """
     return np.array([each.source for each in material.objects])
 
 
@@ -402,9 +456,21 @@ def _auc(truth: Chosen, score: Numbers) -> float | None:
     """Give the AUC where both sides have some objects."""
     if min(truth.sum(), (~truth).sum()) < LEAST:
         return None
-    return _short(auc(truth, score))
+    return short(auc(truth, score))
 
 
-def _short(value: Any) -> float:  # noqa: ANN401 - a number, or None where there is none
-    """Keep three decimals."""
+def short(value: Any) -> float:  # noqa: ANN401 - a number, or None where there is none
+    """
+    Keep three decimals.
+
+    Parameters
+    ----------
+    value : Any
+        A number.
+
+    Returns
+    -------
+    float
+        Rounded.
+    """
     return round(float(value), 3)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -214,23 +214,17 @@ def fitted(
     centres = np.array([rows[causes == each].mean(axis=0) for each in classes])
     away = rows - centres[np.searchsorted(classes, causes)]
     precision = np.linalg.inv(away.T @ away / max(1, len(rows) - len(classes)))
-    bounds = {"medians": np.median(rows, axis=0), "centres": centres}
     open_ended = CauseModel(
         model_id=model_id,
         estimator=estimator,
         features=FEATURES,
+        medians=np.median(rows, axis=0),
+        centres=centres,
         precision=precision,
         threshold=1.0,
-        **bounds,
     )
-    return CauseModel(
-        model_id=model_id,
-        estimator=estimator,
-        features=FEATURES,
-        precision=precision,
-        threshold=float(np.quantile(open_ended.distance(rows), SEEN_SHARE)),
-        **bounds,
-    )
+    seen = float(np.quantile(open_ended.distance(rows), SEEN_SHARE))
+    return replace(open_ended, threshold=seen)
 
 
 def by_rule(material: Material) -> NDArray[np.float64]:

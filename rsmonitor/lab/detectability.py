@@ -252,6 +252,12 @@ class Row:
     looks: float | None
     """Median of clear looks within the horizon."""
 
+    looks_to_find: tuple[int, ...] = ()
+    """Clear looks that each of those found took, sorted."""
+
+    looks_in_vain: tuple[int, ...] = ()
+    """Clear looks at each of those not found, sorted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
@@ -1060,6 +1066,10 @@ def _row(scenario: Scenario, size: float, season: str, some: Sequence[Judged]) -
         delay_days=_median(one.delay_days for one in found),
         delay_looks=_median(one.delay_looks for one in found),
         looks=_median(one.looks for one in some),
+        looks_to_find=tuple(
+            sorted(one.delay_looks for one in found if one.delay_looks is not None)
+        ),
+        looks_in_vain=tuple(sorted(one.looks for one in some if not one.found)),
     )
 
 

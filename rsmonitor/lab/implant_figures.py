@@ -83,8 +83,25 @@ def draw(
     return paths
 
 
-def _figure(width: float, height: float) -> "Figure":
-    """Make an empty sheet, inches."""
+def empty_figure(width: float, height: float) -> "Figure":
+    """
+    Make an empty sheet.
+
+    Parameters
+    ----------
+    width, height : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Nothing on it yet.
+
+    Raises
+    ------
+    OutputError
+        If matplotlib is missing.
+    """
     try:
         from matplotlib.backends.backend_agg import (  # noqa: PLC0415 - optional, heavy
             FigureCanvasAgg,
@@ -99,7 +116,7 @@ def _figure(width: float, height: float) -> "Figure":
 
 def _curves(result: Study) -> "Figure":
     """Draw the probability and the delay over size: scenarios, and materials."""
-    figure = _figure(11.0, 11.0)
+    figure = empty_figure(11.0, 11.0)
     axes = figure.subplots(3, 2, sharex="row")
     first = result.rows[0].material
     courses = [row for row in result.rows if row.material == first]
@@ -228,7 +245,7 @@ def _finish(axis: Any) -> None:  # noqa: ANN401 - matplotlib is not typed
 def _chips(passes: Sequence[Pass], rows: Sequence[Row], series: Series) -> "Figure":
     """Draw implants before and after, in true and in false colour."""
     chosen = _varied(passes, rows)
-    figure = _figure(1.5 * len(chosen) + 0.5, 7.0)
+    figure = empty_figure(1.5 * len(chosen) + 0.5, 7.0)
     axes = figure.subplots(4, len(chosen), squeeze=False)
     looks = conditions(series, clear_looks(series))
     for column, (trial, implant) in enumerate(chosen):
@@ -286,9 +303,10 @@ def _varied(passes: Sequence[Pass], rows: Sequence[Row]) -> list[tuple[Trial, Im
     for turn, pairs in enumerate(kinds.values()):
         sizes = sorted({trial.size_ha for trial, _ in pairs})
         # of the other kinds the middle size, the larger one of two
-        places = (1, 3, 5) if turn == 0 else (len(sizes) // 2,)
-        for place in places:
-            size = sizes[min(place, len(sizes) - 1)] if sizes else 0.0
+        wanted = (1, 3, 5) if turn == 0 else (len(sizes) // 2,)
+        # with few sizes the last stands for what lies beyond it, once
+        for place in sorted({min(place, len(sizes) - 1) for place in wanted}):
+            size = sizes[place] if sizes else 0.0
             chosen += [pair for pair in pairs if pair[0].size_ha == size][:1]
     return chosen[:CHIPS]
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rsmonitor.errors import ContractError, SourceError
 from rsmonitor.lab.pair_folds import FOLDS, places_of
+from rsmonitor.lab.pair_trees import TREES
 from rsmonitor.lab.pairs import UNKNOWN, Pairs, read_pairs, rows_of
 from rsmonitor.records.model import TrainingData
 from rsmonitor.stages.pair_features import LEAST_SIDE, pair_features
@@ -65,12 +66,12 @@ class Material:
     ids: tuple[str, ...]
     """Name of each."""
 
-    boosted: bool = True
-    """Boosted trees judge beside the machine; not in version 1."""
+    trees: int = TREES
+    """Boosted trees that judge beside the machine; none in version 1."""
 
 
 def gather(
-    files: Sequence[Path], *, licence: str | None = None, boosted: bool = True
+    files: Sequence[Path], *, licence: str | None = None, trees: int = TREES
 ) -> Material:
     """
     Read files of pairs for training.
@@ -81,8 +82,8 @@ def gather(
         NetCDF, or folders that hold `FILE_NAME`.
     licence : str, optional
         Licence of all of them; default: what is known of them, else none.
-    boosted : bool, default True
-        Let boosted trees judge beside the machine.
+    trees : int, default 200
+        Boosted trees that judge beside the machine.
 
     Returns
     -------
@@ -138,7 +139,7 @@ def gather(
         lat=lat,
         window=np.array([w for pairs in kept for w in pairs.window]),
         ids=tuple(name for pairs in kept for name in pairs.ids),
-        boosted=boosted,
+        trees=trees,
     )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rsmonitor.io.stores.models import canonical
 from rsmonitor.lab.pair_folds import blocked_folds
 from rsmonitor.lab.pair_judging import best_threshold
-from rsmonitor.lab.pair_trees import grown, height
+from rsmonitor.lab.pair_trees import TREES, grown, height
 
 NAME: Final = "pair-screen"
 BINS: Final = 16
@@ -37,7 +37,7 @@ def fitted(
     truth: NDArray[np.bool_],
     place: NDArray[np.int64],
     *,
-    boosted: bool = True,
+    trees: int = TREES,
 ) -> tuple[dict[str, Any], float]:
     """
     Fit the model with its calibration, and choose its threshold.
@@ -50,15 +50,15 @@ def fitted(
         What is positive.
     place : ndarray of int, shape (pair,)
         Place of each.
-    boosted : bool, default True
-        Let boosted trees judge beside the machine; False is the form of version 1.
+    trees : int, default 200
+        Boosted trees that judge beside the machine; 0 is the form of version 1.
 
     Returns
     -------
     tuple of dict and float
-        ``ranking`` and ``calibration``, two scikit-learn estimators, and where boosted
-        ``trees``, ``machine_scale`` and ``tree_scale``; and the threshold of the
-        highest F1 among pairs whose neighbours did not train.
+        ``ranking`` and ``calibration``, two scikit-learn estimators, and where there
+        are any ``trees``, ``machine_scale`` and ``tree_scale``; and the threshold of
+        the highest F1 among pairs whose neighbours did not train.
     """
     from sklearn.utils.parallel import Parallel, delayed  # noqa: PLC0415 - heavy
 
@@ -71,13 +71,13 @@ def fitted(
         warnings.filterwarnings("ignore", message="Feature .* is constant")
         # threads, since most of the work is done outside of Python
         *parts, model = Parallel(n_jobs=2, prefer="threads")(
-            delayed(_parts)(views[train], truth[train], boosted=boosted)
+            delayed(_parts)(views[train], truth[train], trees=trees)
             for train in (*(train for train, _ in folds), everything)
         )
-    apart = np.empty((1 + boosted, truth.size))
+    apart = np.empty((1 + (trees > 0), truth.size))
     for part, (_, judged) in zip(parts, folds, strict=True):
         apart[:, judged] = _values(part, views[judged, 0])
-    if boosted:
+    if trees:
         scales = [_curve(each, truth) for each in apart]
         model |= dict(zip(SCALES, scales, strict=True))
     value = _joined(model, apart)
@@ -160,12 +160,12 @@ def packed(model: dict[str, Any]) -> bytes:
 
 
 def _parts(
-    views: NDArray[np.float64], truth: NDArray[np.bool_], *, boosted: bool
+    views: NDArray[np.float64], truth: NDArray[np.bool_], *, trees: int
 ) -> dict[str, Any]:
     """Fit what ranks, without any calibration."""
     model = {"ranking": _ranking(views, truth)}
-    if boosted:
-        model["trees"] = grown(*_flat(views, truth))
+    if trees:
+        model["trees"] = grown(*_flat(views, truth), trees=trees)
     return model
 
 

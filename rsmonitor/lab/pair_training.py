@@ -21,6 +21,7 @@ from rsmonitor.lab.pair_card import card
 from rsmonitor.lab.pair_folds import FOLDS, NEIGHBOUR_KM
 from rsmonitor.lab.pair_material import Material, gather
 from rsmonitor.lab.pair_model import NAME, fitted, packed
+from rsmonitor.lab.pair_trees import TREES
 from rsmonitor.lab.pair_validation import Progress, Validation, validate
 from rsmonitor.lab.pairs import POSITIVE
 from rsmonitor.records.model import ModelMetadata
@@ -79,6 +80,8 @@ def train(
     licence: str | None = None,
     repeats: int = REPEATS,
     brief: bool = False,
+    folds: int = FOLDS,
+    trees: int = TREES,
     progress: Progress = lambda what, done, total: None,  # noqa: ARG005
 ) -> Trained:
     """
@@ -97,6 +100,11 @@ def train(
     brief : bool, default False
         Measure blocked folds only: no countries, windows, learning curve and other
         classifiers.
+    folds : int, default 5
+        Folds of each cut.
+    trees : int, default 200
+        Boosted trees, but for version "1"; with fewer it is a trial, and its limits
+        say so.
     progress : callable, optional
         Told what is done.
 
@@ -110,11 +118,15 @@ def train(
     SourceError
         If a file cannot be read, or the files hold too few pairs of a class.
     """
-    material = gather(files, licence=licence, boosted=number != MACHINE_ONLY)
-    validation = validate(material, repeats=repeats, brief=brief, progress=progress)
+    material = gather(
+        files, licence=licence, trees=0 if number == MACHINE_ONLY else trees
+    )
+    validation = validate(
+        material, repeats=repeats, brief=brief, folds=folds, progress=progress
+    )
     progress("fit on everything", 0, 1)
     model, threshold = fitted(
-        material.views, material.truth, material.place, boosted=material.boosted
+        material.views, material.truth, material.place, trees=material.trees
     )
     data = packed(model)
     metadata = ModelMetadata(
@@ -127,7 +139,7 @@ def train(
         software=_software(),
         feature_order=FEATURE_ORDER,
         data=material.data,
-        folds=f"{FOLDS} folds of whole places, cut anew {repeats} times; a place is a "
+        folds=f"{folds} folds of whole places, cut anew {repeats} times; a place is a "
         f"chain of pairs within {NEIGHBOUR_KM:g} km of each other; calibration and "
         "threshold are fitted without the fold that is judged",
         metrics=validation.measures,
@@ -138,7 +150,7 @@ def train(
         trained_on=tuple(
             sorted({each for pairs in material.pairs for each in pairs.fingerprints()})
         ),
-        limits=LIMITS,
+        limits=LIMITS + _trial(material.trees),
     )
     return Trained(
         metadata=metadata, data=data, validation=validation, material=material
@@ -207,6 +219,13 @@ def suspicious(trained: Trained, most: int = 40) -> list[dict[str, Any]]:
         }
         for place in np.argsort(-against, kind="stable")[:most]
     ]
+
+
+def _trial(trees: int) -> tuple[str, ...]:
+    """Say that a model is not what its command makes, if it is not."""
+    if trees in {0, TREES}:
+        return ()
+    return (f"A trial with {trees} boosted trees where the recipe has {TREES}.",)
 
 
 def _software() -> dict[str, str]:

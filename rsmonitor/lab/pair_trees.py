@@ -22,7 +22,9 @@ SHRINKAGE: Final = 5.0
 """L2 penalty of the leaves."""
 
 
-def grown(features: NDArray[np.float64], truth: NDArray[np.int64]) -> Trees:
+def grown(
+    features: NDArray[np.float64], truth: NDArray[np.int64], *, trees: int = TREES
+) -> Trees:
     """
     Grow trees by histogram gradient boosting.
 
@@ -32,6 +34,8 @@ def grown(features: NDArray[np.float64], truth: NDArray[np.int64]) -> Trees:
         Finite.
     truth : ndarray of int, shape (row,)
         1 is positive, 0 is not; both are there.
+    trees : int, default 200
+        How many.
 
     Returns
     -------
@@ -46,7 +50,7 @@ def grown(features: NDArray[np.float64], truth: NDArray[np.int64]) -> Trees:
     )
 
     grower = HistGradientBoostingClassifier(
-        max_iter=TREES,
+        max_iter=trees,
         learning_rate=PACE,
         max_leaf_nodes=LEAVES,
         max_features=FEATURE_SHARE,

@@ -58,6 +58,7 @@ def validate(
     *,
     repeats: int,
     brief: bool,
+    folds: int = FOLDS,
     progress: Progress,
 ) -> Validation:
     """
@@ -71,6 +72,8 @@ def validate(
         Times that the folds are cut anew.
     brief : bool
         Leave out countries, windows, the learning curve and other classifiers.
+    folds : int, default 5
+        Folds of each cut; those of the learning curve stay.
     progress : callable
         Told what is done.
 
@@ -83,19 +86,19 @@ def validate(
     probability = np.empty((repeats, truth.size))
     calls = np.empty((repeats, truth.size), np.bool_)
     parts: dict[str, NDArray[np.float64]] = {}
-    folds, thresholds = [], []
+    of_folds, thresholds = [], []
     for cut in range(repeats):
         for fold, (train, judged) in enumerate(
-            blocked_folds(truth, material.place, seed=CUT + cut)
+            blocked_folds(truth, material.place, seed=CUT + cut, folds=folds)
         ):
-            progress("folds", cut * FOLDS + fold, repeats * FOLDS)
+            progress("folds", cut * folds + fold, repeats * folds)
             model, threshold = _trained(material, train)
             own = probabilities(model, material.views[judged, 0])
             for name, told in alone(model, material.views[judged, 0]).items():
                 shape = probability.shape
                 parts.setdefault(name, np.empty(shape))[cut, judged] = told
             probability[cut, judged], calls[cut, judged] = own, own >= threshold
-            folds.append(auc(truth[judged], own))
+            of_folds.append(auc(truth[judged], own))
             thresholds.append(threshold)
     each = [auc(truth, own) or 0.0 for own in probability]
     middle = int(np.argsort(each)[repeats // 2])
@@ -103,7 +106,7 @@ def validate(
     measures = {
         "auc": _short(float(np.mean(each))),
         "auc_of_cuts": [_short(value) for value in each],
-        "auc_of_folds": [_short(value) for value in folds],
+        "auc_of_folds": [_short(value) for value in of_folds],
         **_overall(material, probability[middle], calls, threshold),
         "parts": [
             {
@@ -164,7 +167,7 @@ def _trained(
         material.views[train],
         material.truth[train],
         material.place[train],
-        boosted=material.boosted,
+        trees=material.trees,
     )
 
 

@@ -1,6 +1,6 @@
 """A place seen many times, with what is known of its changes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -76,3 +76,39 @@ class Series:
                 )
         if (np.diff(self.days) < 0).any():
             raise ContractError(f"series {self.name}: days do not ascend")
+
+
+def thinned(series: Series, share: float, random: np.random.Generator) -> Series:
+    """
+    Take looks away after the history, by chance: a cloudier sky, tried directly.
+
+    Parameters
+    ----------
+    series : Series
+        The series.
+    share : float
+        Share of the later looks that stay, above 0 up to 1.
+    random : numpy.random.Generator
+        Chance.
+
+    Returns
+    -------
+    Series
+        The history untouched.
+
+    Raises
+    ------
+    ContractError
+        If the share is out of its range.
+    """
+    if not 0 < share <= 1:
+        raise ContractError(f"a share of looks is above 0 up to 1, got {share}")
+    later = np.flatnonzero(series.days > series.history_until)
+    kept = random.choice(later, size=max(1, round(share * later.size)), replace=False)
+    some = np.sort([*np.flatnonzero(series.days <= series.history_until), *kept])
+    return replace(
+        series,
+        days=series.days[some],
+        reflectance=series.reflectance[some],
+        scl=series.scl[some],
+    )

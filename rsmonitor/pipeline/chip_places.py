@@ -1,4 +1,4 @@
-"""Where chips of sites lie, and how their windows are read together."""
+"""Where chips of sites and tips lie, and how their windows are read together."""
 
 import math
 from collections import defaultdict
@@ -32,30 +32,18 @@ CELL: Final = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Place:
-    """Where the chip of a site lies."""
-
-    site: Site
-    """Whose chip it is."""
+class Window:
+    """Pixels of a grid that an image shows."""
 
     block: Block
     """Pixels of the grid, a multiple of `step` on each side."""
 
     step: int
-    """Rows and columns of the grid in one of the chip."""
+    """Rows and columns of the grid in one of the image."""
 
     own: NDArray[np.bool_]
-    """True for the chip's pixels that are the site's."""
-
-    @property
-    def site_id(self) -> str:
-        """The site's id."""
-        return self.site.site_id
-
-    @property
-    def seen(self) -> Disturbance:
-        """What is known of the site."""
-        return self.site.latest.disturbance
+    """True for the image's pixels that it is made for: a site's, or those near a tip's
+    place."""
 
     def pieces(self) -> Iterator[Block]:
         """
@@ -97,6 +85,24 @@ class Place:
         return rows, cols
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Place(Window):
+    """Where the chip of a site lies."""
+
+    site: Site
+    """Whose chip it is."""
+
+    @property
+    def site_id(self) -> str:
+        """The site's id."""
+        return self.site.site_id
+
+    @property
+    def seen(self) -> Disturbance:
+        """What is known of the site."""
+        return self.site.latest.disturbance
+
+
 def place_of(site: Site, grid: Grid) -> Place | None:
     """
     Find the pixels of a site's chip.
@@ -114,17 +120,48 @@ def place_of(site: Site, grid: Grid) -> Place | None:
         Inside the grid, with the site in the middle as far as the grid goes; None where
         the site lies off the grid.
     """
+    found = window_of(
+        site.latest.disturbance.geometry, grid, least_m=LEAST_M, margin=MARGIN
+    )
+    if found is None:
+        return None
+    return Place(site=site, block=found.block, step=found.step, own=found.own)
+
+
+def window_of(
+    outline: Polygon | MultiPolygon, grid: Grid, *, least_m: float, margin: float
+) -> Window | None:
+    """
+    Find the pixels of an image around an outline.
+
+    Parameters
+    ----------
+    outline : Polygon or MultiPolygon
+        What the image is made for, CRS84.
+    grid : Grid
+        The grid that is shown.
+    least_m : float
+        Side of the smallest image, metres.
+    margin : float
+        Ground around the outline on each side, as a share of its extent.
+
+    Returns
+    -------
+    Window or None
+        Inside the grid, with the outline in the middle as far as the grid goes; None
+        where it lies off the grid.
+    """
     try:
-        outline = from_lonlat(site.latest.disturbance.geometry, grid.crs)
+        placed = from_lonlat(outline, grid.crs)
     except ContractError:
         return None  # so far away that the projection has no place for it
-    west, south, east, north = shapely.bounds(outline)
+    west, south, east, north = shapely.bounds(placed)
     top, bottom = ((grid.top - y) / grid.pixel_height for y in (north, south))
     left, right = ((x - grid.left) / grid.pixel_width for x in (west, east))
     if top >= grid.height or left >= grid.width or bottom <= 0 or right <= 0:
         return None
-    least = radius_pixels(grid, LEAST_M / 2) * 2
-    side = math.ceil(max(least, max(bottom - top, right - left) * (1 + 2 * MARGIN)))
+    least = radius_pixels(grid, least_m / 2) * 2
+    side = math.ceil(max(least, max(bottom - top, right - left) * (1 + 2 * margin)))
     row = math.floor((top + bottom) / 2 - side / 2)
     col = math.floor((left + right) / 2 - side / 2)
     # moved into the grid where that is large enough
@@ -140,9 +177,7 @@ def place_of(site: Site, grid: Grid) -> Place | None:
         height=height // step * step,
         width=width // step * step,
     )
-    return Place(
-        site=site, block=block, step=step, own=_own(outline, block, step, grid)
-    )
+    return Window(block=block, step=step, own=_own(placed, block, step, grid))
 
 
 def _own(

@@ -20,18 +20,15 @@ from numpy.typing import NDArray
 
 from rsmonitor.errors import SourceError, SourceUnreachableError
 from rsmonitor.interfaces import SceneSource
-from rsmonitor.pipeline.chip_places import Place, cut_out, groups, place_of
+from rsmonitor.pipeline.chip_places import Place, groups, place_of
+from rsmonitor.pipeline.chip_reading import LookReader, grid_of, white_of
 from rsmonitor.pipeline.looks import day_of
 from rsmonitor.records.acquisition import Product
 from rsmonitor.records.grid import Block, Grid
 from rsmonitor.records.package import Chip, ChipRole
 from rsmonitor.records.parameters import Parameters
-from rsmonitor.records.scene import SceneNumbers
 from rsmonitor.records.site import Site
-from rsmonitor.stages.clear import clear_ground
-from rsmonitor.stages.composite import bands_shown, true_colour
-from rsmonitor.stages.geodesy import radius_pixels
-from rsmonitor.stages.reflectance import reflectance_of
+from rsmonitor.stages.composite import true_colour
 
 CLEAR_OF_SITE: Final = 0.85
 """Share of the site's pixels that a look must show."""
@@ -46,9 +43,6 @@ granite soil seldom fills half a chip."""
 HAZIER: Final = 0.04
 """How much more of it than the image after marks the image before as hazy."""
 
-MOSTLY: Final = 0.5
-"""Share of what a thinned pixel stands for that must be seen."""
-
 MOST_LOOKS: Final = 40
 """Looks of one choice that are tried for a chip; beyond that the clearest of them will
 do."""
@@ -59,16 +53,6 @@ be."""
 
 SEASON_YEARS: Final = 3
 """How far back it is looked for in that season."""
-
-DARKEST_WHITE: Final = 0.18
-BRIGHTEST_WHITE: Final = 0.50
-"""Between which reflectances the one lies that both images draw as white."""
-
-WHITE_PERCENT: Final = 99.5
-WHITE_OF_SITE: Final = 95.0
-"""It is these percentiles of both, of the chip and of the site's own pixels: bare soil
-does not saturate, forest does not go black, and a tone means the same before and
-after."""
 
 MOST_FAILURES: Final = 3
 """Windows of a product that may fail before the rest of it is left."""
@@ -158,8 +142,8 @@ def chips_of(
             ChipRole.BEFORE: before.get(place.site_id),
             ChipRole.AFTER: after.get(place.site_id),
         }
-        white = _white(
-            [shown for shown in pair.values() if shown is not None], place.own
+        white = white_of(
+            [(s.colours, s.clear) for s in pair.values() if s is not None], place.own
         )
         chips = {
             role: album.chip(place, shown, role, white)
@@ -184,12 +168,10 @@ class _Album:
         products: Sequence[Product],
         parameters: Parameters,
     ) -> None:
-        self._source, self._grid = source, grid
+        self._grid = grid
         self._products = list(products)
         self._days = [day_of(product) for product in products]
-        self._clear = parameters.clear
-        self._grow = radius_pixels(grid, parameters.clear.grow_m)
-        self._shown = bands_shown(source.bands)
+        self._reader = LookReader(source, grid, parameters)
         self._lost: set[str] = set()
 
     def after(self, places: Sequence[Place]) -> dict[str, _Shown]:
@@ -244,25 +226,16 @@ class _Album:
 
     def chip(self, place: Place, shown: _Shown, role: ChipRole, white: float) -> Chip:
         """Make the image of a look."""
-        step, block = place.step, place.block
         return Chip(
             role=role,
-            rgb=true_colour(shown.colours.astype(np.float32), self._shown, white),
-            seen=shown.clear,
-            grid=Grid(
-                crs=self._grid.crs,
-                left=self._grid.left + block.col * self._grid.pixel_width,
-                top=self._grid.top - block.row * self._grid.pixel_height,
-                pixel_width=self._grid.pixel_width * step,
-                pixel_height=self._grid.pixel_height * step,
-                height=block.height // step,
-                width=block.width // step,
-                # of thinned pixels none is the tile's
-                mgrs_tile=self._grid.mgrs_tile if step == 1 else None,
+            rgb=true_colour(
+                shown.colours.astype(np.float32), self._reader.shown, white
             ),
+            seen=shown.clear,
+            grid=grid_of(place, self._grid),
             days=(day_of(shown.product),),
             scenes=(shown.product.product_id,),
-            true_colour="B02" in self._shown,
+            true_colour="B02" in self._reader.shown,
         )
 
     def _newest(self, fits: Callable[[date], bool]) -> frozenset[int]:
@@ -328,71 +301,12 @@ class _Album:
         clearest: Mapping[str, float],
     ) -> list[tuple[Place, _Shown]]:
         """Read one window of a look, and cut the chips out of it."""
-        if len(group) == 1:
-            (place,) = group
-            shape = place.own.shape
-            colours = np.empty((len(self._shown), *shape), dtype=np.float16)
-            clear = np.empty(shape, dtype=np.bool_)
-            for piece in place.pieces():
-                into = place.thinned(piece)
-                numbers, window = self._numbers(product, [piece])
-                colours[:, *into], clear[into] = self._part(
-                    numbers, window, piece, place.step
-                )
-            return [(place, self._judged(product, place, colours, clear, clearest))]
-        numbers, window = self._numbers(product, [place.block for place in group])
         return [
-            (
-                place,
-                self._judged(
-                    product,
-                    place,
-                    *self._part(numbers, window, place.block, place.step),
-                    clearest,
-                ),
+            (place, self._judged(product, place, colours, clear, clearest))
+            for place, (colours, clear) in zip(
+                group, self._reader.windows(product, group), strict=True
             )
-            for place in group
         ]
-
-    def _numbers(
-        self, product: Product, blocks: Sequence[Block]
-    ) -> tuple[SceneNumbers, Block]:
-        """Read what holds some blocks, and what clouds near them grow from."""
-        row, col = min(b.row for b in blocks), min(b.col for b in blocks)
-        window = Block(
-            row=row,
-            col=col,
-            height=max(b.row + b.height for b in blocks) - row,
-            width=max(b.col + b.width for b in blocks) - col,
-        ).with_halo(self._grow, self._grid)
-        return self._source.numbers(product, self._grid, window), window
-
-    def _part(
-        self, numbers: SceneNumbers, window: Block, block: Block, step: int
-    ) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
-        """Screen one block of what was read, and average it."""
-        around = block.with_halo(self._grow, self._grid)
-        mine = cut_out(numbers, *around.within(window))
-        reflectance = reflectance_of(mine)
-        clear, _ = clear_ground(
-            reflectance,
-            mine.scl,
-            bands=mine.bands,
-            grow_pixels=self._grow,
-            parameters=self._clear,
-        )
-        inner = block.within(around)
-        rows = [mine.bands.index(band) for band in self._shown]
-        colours, seen = reflectance[rows][:, *inner], clear[inner]
-        if step > 1:
-            shape = (block.height // step, step, block.width // step, step)
-            parts = colours.reshape(len(rows), *shape)
-            measured = np.isfinite(parts).sum(axis=(2, 4))
-            # of nothing it is NaN, as before
-            with np.errstate(invalid="ignore"):
-                colours = np.nansum(parts, axis=(2, 4)) / measured
-            seen = seen.reshape(shape).mean(axis=(1, 3)) >= MOSTLY
-        return colours.astype(np.float16), seen
 
     def _judged(
         self,
@@ -432,29 +346,27 @@ def _fits_before(place: Place, season: date | None) -> Callable[[date], bool]:
     def fits(day: date) -> bool:
         if season is None:
             return day <= last
-        return first <= day <= last and _days_apart(day, season) <= SEASON_DAYS
+        return first <= day <= last and days_apart(day, season) <= SEASON_DAYS
 
     return fits
 
 
-def _days_apart(day: date, other: date) -> float:
-    """Days between two days of the year, around the turn of the year."""
+def days_apart(day: date, other: date) -> float:
+    """
+    Count the days between two days of the year, around the turn of the year.
+
+    Parameters
+    ----------
+    day, other : date
+        Of any years.
+
+    Returns
+    -------
+    float
+        0 to 183.
+    """
     days = abs(day.timetuple().tm_yday - other.timetuple().tm_yday)
     return min(days, DAYS_OF_YEAR - days)
-
-
-def _white(pair: Sequence[_Shown], own: NDArray[np.bool_]) -> float:
-    """Choose the reflectance that both images of a site draw as white."""
-    white = DARKEST_WHITE
-    for where, percent in ((np.ones_like(own), WHITE_PERCENT), (own, WHITE_OF_SITE)):
-        brightness = np.concatenate(
-            [np.empty(0, dtype=np.float16)]
-            + [shown.colours[:, shown.clear & where].max(axis=0) for shown in pair]
-        )
-        if brightness.size:
-            found = np.nanpercentile(brightness.astype(np.float32), percent)
-            white = max(white, float(found))
-    return min(white, BRIGHTEST_WHITE)
 
 
 def _days(

@@ -94,14 +94,30 @@ def run(job: Job, doors: Doors, *, week: IsoWeek) -> Outcome:
                 f"week {week} is behind it. To compute that week alone, use "
                 "another work folder (run.work)"
             )
+        anew = _let_go_of_lost_state(doors, partition)
         outcome = _compute(job, doors, partition)
     if records and records[-1].line != partition.line:
-        note = (
+        anew = (
             "settings, source or version are not those of the run before: a new "
             "reference was fitted, and the sites were carried over"
         )
-        return replace(outcome, notes=(note, *outcome.notes))
-    return outcome
+    return replace(outcome, notes=(anew, *outcome.notes)) if anew else outcome
+
+
+def _let_go_of_lost_state(doors: Doors, partition: Partition) -> str:
+    """Begin anew where nothing is left of a line's state, as after a restored backup.
+
+    Part of it missing is damage, which the reading says; and one who lost all of it can
+    only compute it again. Returns what to tell of it; nothing where state is there.
+    """
+    line = partition.line
+    if not doors.ledger.pointers(line) or doors.states.holds(line):
+        return ""
+    doors.ledger.retire([line])
+    return (
+        "nothing was left of the state (run.work/state): a new reference was fitted, "
+        "and the sites were carried over"
+    )
 
 
 def _compute(job: Job, doors: Doors, partition: Partition) -> Outcome:

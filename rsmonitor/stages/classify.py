@@ -5,8 +5,10 @@ and nobody has calibrated them. At 10 m a small digging and a small felling look
 until the soil stays bare, which is why 'unknown' keeps a large share everywhere.
 
 A model is asked only for what it has seen. Where a disturbance is unlike everything
-that it was trained on, 'unknown' wins. How much each measurement decided is kept beside
-the features, so that an alert can be explained when the model is long gone.
+that it was trained on, 'unknown' wins. A model of one question, whether it is digging,
+speaks through the rules: it moves their probability of digging, and where it has seen
+nothing like it, the rules stand as they are. How much each measurement decided is kept
+beside the features, so that an alert can be explained when the model is long gone.
 """
 
 import math
@@ -39,6 +41,9 @@ above 1 the disturbance is unlike anything seen."""
 KNOWN_AT_MOST: Final = 0.5
 """Share that the causes of a model keep together where a disturbance is unlike anything
 seen: 'unknown' then wins."""
+
+LEAST: Final = 1e-6
+"""What a model says of digging is kept so far from 0 and 1: odds stay finite."""
 
 DIGITS: Final = 4
 """Decimals of a model's probabilities: finer ones differ between processors."""
@@ -101,6 +106,10 @@ class CauseModel:
     threshold: float
     """Distance from the nearest centre beyond which nothing like it was seen."""
 
+    weight: float | None = None
+    """Share of its log odds of digging by which it moves those of the rules, above 0 up
+    to 1; None where it names causes by itself."""
+
     def __post_init__(self) -> None:
         n = len(self.features)
         strange = set(self.features) - set(FEATURE_ORDER)
@@ -125,6 +134,15 @@ class CauseModel:
             raise ContractError(
                 f"model {self.model_id} names causes that are not in the table: "
                 f"{sorted(map(str, self.estimator.classes_))}"
+            )
+        asked = {Cause.DIGGING.value, Cause.UNKNOWN.value}
+        if self.weight is not None and not (
+            0 < self.weight <= 1 and set(map(str, self.estimator.classes_)) == asked
+        ):
+            raise ContractError(
+                f"model {self.model_id}: what moves the rules has a weight above 0 up "
+                f"to 1 and tells {' from '.join(sorted(asked))}, got weight "
+                f"{self.weight} and {sorted(map(str, self.estimator.classes_))}"
             )
 
     @property
@@ -179,6 +197,51 @@ class CauseModel:
         return found
 
 
+def moved(
+    rules: Mapping[Cause, float], model: CauseModel, rows: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """
+    Move what the rules say of digging by what a model says.
+
+    Parameters
+    ----------
+    rules : Mapping of Cause to float
+        Probabilities by the rules.
+    model : CauseModel
+        One with a weight.
+    rows : ndarray of float64, shape (row, feature)
+        Features, finite.
+
+    Returns
+    -------
+    ndarray of float64, shape (row, cause)
+        In the order of `rules`; the other causes keep their proportions. Where a row is
+        unlike anything that the model has seen it is what the rules say.
+
+    Raises
+    ------
+    ContractError
+        If the model has no weight.
+    """
+    if model.weight is None:
+        raise ContractError(f"model {model.model_id} names causes by itself")
+    causes = tuple(rules)
+    said = np.array([rules[cause] for cause in causes], dtype=np.float64)
+    found = np.repeat(said[None], len(rows), axis=0)
+    own = rules.get(Cause.DIGGING, 0.0)
+    if not 0 < own < 1:
+        return found
+    classes = [str(code) for code in model.estimator.classes_]
+    told = np.asarray(model.estimator.predict_proba(rows), dtype=np.float64)
+    told = told[:, classes.index(Cause.DIGGING.value)].clip(LEAST, 1 - LEAST)
+    shift = model.weight * np.log(told / (1 - told))
+    shift[model.distance(rows) > 1] = 0.0
+    digging = 1 / (1 + (1 - own) / own * np.exp(-shift))
+    found *= ((1 - digging) / (1 - own))[:, None]
+    found[:, causes.index(Cause.DIGGING)] = digging
+    return found
+
+
 def classify(disturbance: Disturbance, model: CauseModel | None = None) -> Classified:
     """
     Name the causes of one disturbance.
@@ -195,7 +258,10 @@ def classify(disturbance: Disturbance, model: CauseModel | None = None) -> Class
     Classified
         Never suspected in-situ leaching above the low tier, see `within_sight`.
     """
-    found = _by_rule(disturbance) if model is None else _by_model(disturbance, model)
+    found = _by_rule(disturbance)
+    if model is not None:
+        through_rules = model.weight is not None
+        found = (_moved if through_rules else _by_model)(disturbance, model)
     return within_sight(found)
 
 
@@ -241,7 +307,34 @@ def _by_model(disturbance: Disturbance, model: CauseModel) -> Classified:
     place = np.arange(len(row))
     rows[place + 1, place] = model.medians
     found = model.probabilities(rows)
-    causes = model.causes
+    return _told(disturbance, model, model.causes, found)
+
+
+def _moved(disturbance: Disturbance, model: CauseModel) -> Classified:
+    """Ask the rules, and let a model move what they say of digging."""
+    ruled = _by_rule(disturbance)
+    row = np.array([disturbance.features.get(n, math.nan) for n in model.features])
+    if not np.isfinite(row).all() or model.distance(row[None])[0] > 1:
+        # nothing that the model knows: it was the rules that named the cause
+        return ruled
+    rows = np.repeat(row[None], len(row) + 1, axis=0)
+    place = np.arange(len(row))
+    rows[place + 1, place] = model.medians
+    found = moved(ruled.causes, model, rows)
+    return _told(disturbance, model, tuple(ruled.causes), found)
+
+
+def _told(
+    disturbance: Disturbance,
+    model: CauseModel,
+    causes: tuple[Cause, ...],
+    found: NDArray[np.float64],
+) -> Classified:
+    """Write down what a model said, and what each measurement did to it.
+
+    The first of the rows is the disturbance, the others are it with one feature after
+    the other as that usually is.
+    """
     rounded = [round(float(p), DIGITS) for p in found[0]]
     first = int(np.argmax(rounded))
     rest = math.fsum(p for n, p in enumerate(rounded) if n != first)
@@ -257,6 +350,8 @@ def _by_model(disturbance: Disturbance, model: CauseModel) -> Classified:
         f"{DECIDES}{name}": round(float(found[0, named] - other), DIGITS)
         for name, other in zip(model.features, found[1:, named], strict=True)
     }
+    features = disturbance.features
+    row = np.array([features[name] for name in model.features])
     unlike = {UNLIKE: round(float(model.distance(row[None])[0]), DIGITS)}
     return Classified(
         disturbance=replace(disturbance, features={**features, **effects, **unlike}),

@@ -83,7 +83,7 @@ def match_tips(
             unplaced.append(tip.tip_id)
             continue
         found = []
-        for index in tree.query(_grown(tip.place, parameters.within_m)):
+        for index in tree.query(grown(tip.place, parameters.within_m)):
             match = _match(tip, tip.place, standing[int(index)], parameters)
             if match is not None:
                 found.append(match)
@@ -143,8 +143,22 @@ def _distance_m(place: Place, outline: shapely.Polygon | shapely.MultiPolygon) -
     return float(metres)
 
 
-def _grown(place: Place, metres: float) -> shapely.Polygon:
-    """Grow the box of a place by at least so many metres."""
+def grown(place: Place, metres: float) -> shapely.Polygon:
+    """
+    Grow the box of a place by at least so many metres.
+
+    Parameters
+    ----------
+    place : Point, Polygon or MultiPolygon
+        CRS84.
+    metres : float
+        On each side.
+
+    Returns
+    -------
+    Polygon
+        A box, CRS84.
+    """
     west, south, east, north = place.bounds
     up = metres / _METRES_A_DEGREE + 1e-9
     steepest = min(max(abs(south), abs(north)) + up, 89.0)

@@ -7,7 +7,7 @@ as it was. So 'no activity seen' is said only of what was seen, and is no proof 
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
@@ -25,6 +25,7 @@ from rsmonitor.records.licence import (
 )
 from rsmonitor.records.site import Site, SiteState
 from rsmonitor.stages.geodesy import area_m2
+from rsmonitor.stages.standing import versions_in_time
 
 REPORTED: Final = frozenset({LicenceKind.MINING, LicenceKind.RECOVERY})
 """Kinds that permit extraction."""
@@ -133,11 +134,83 @@ FINDING_LABELS: Final[Mapping[Finding, tuple[str, str]]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RightInTime:
+    """One right with every boundary that it had."""
+
+    newest: Licence
+    """As the register has it now."""
+
+    versions: tuple[Licence, ...]
+    """What held one after the other, oldest first; the last is `newest`."""
+
+    def on(self, day: date) -> Licence:
+        """
+        Find the version that held on a day.
+
+        Parameters
+        ----------
+        day : date
+            Asia/Shanghai.
+
+        Returns
+        -------
+        Licence
+            The last that had begun; the first before any had.
+        """
+        begun = [
+            version
+            for version in self.versions
+            if version.valid_from is None or version.valid_from <= day
+        ]
+        return begun[-1] if begun else self.versions[0]
+
+    def within(self, quarter: Quarter) -> tuple[Licence, ...]:
+        """
+        List the versions that held at some time in a quarter.
+
+        Parameters
+        ----------
+        quarter : Quarter
+            The quarter.
+
+        Returns
+        -------
+        tuple of Licence
+            Oldest first; at least one.
+        """
+        first = self.versions.index(self.on(quarter.first))
+        last = self.versions.index(self.on(quarter.last))
+        return self.versions[first : last + 1]
+
+    def ground(self, quarter: Quarter) -> Polygon | MultiPolygon:
+        """
+        Give what belonged to the right at some time in a quarter.
+
+        Parameters
+        ----------
+        quarter : Quarter
+            The quarter.
+
+        Returns
+        -------
+        Polygon or MultiPolygon
+            CRS84.
+        """
+        held = self.within(quarter)
+        if len(held) == 1:
+            return held[0].geometry
+        whole = shapely.union_all([each.geometry for each in held])
+        parts = [p for p in shapely.get_parts(whole) if isinstance(p, Polygon)]
+        return parts[0] if len(parts) == 1 else MultiPolygon(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RightRow:
     """One right in one quarter."""
 
     licence: Licence
-    """The right, as the register has it now."""
+    """The version of the right that held at the end of the quarter, with the statuses
+    that the register knows now."""
 
     listed: bool | None
     """Whether it is on a published list of that year; None: there is no list."""
@@ -159,6 +232,39 @@ class RightRow:
 
     findings: tuple[Finding, ...]
     """What to look at."""
+
+
+def rights_in_time(register: RegisterSnapshot) -> tuple[RightInTime, ...]:
+    """
+    Give the rights that are reported, each with every boundary that it had.
+
+    Parameters
+    ----------
+    register : RegisterSnapshot
+        The rights, and versions that later ones replaced.
+
+    Returns
+    -------
+    tuple of RightInTime
+        In the order of the register. A version that began no earlier than the next was
+        a mistake in the register, and is left out.
+    """
+    chains: dict[tuple[str, LicenceKind], list[Licence]] = {}
+    for licence in versions_in_time(register.licences, register.earlier):
+        chains.setdefault((licence.licence_id, licence.kind), []).append(licence)
+    return tuple(
+        RightInTime(
+            newest=licence,
+            versions=tuple(
+                sorted(
+                    chains[licence.licence_id, licence.kind],
+                    key=lambda version: version.version,
+                )
+            ),
+        )
+        for licence in register.licences
+        if licence.kind in REPORTED
+    )
 
 
 def rights(
@@ -193,8 +299,10 @@ def rights(
 
     Notes
     -----
-    An increment counts in the quarter of the first clear look that saw it. It may have
-    begun before; where a suspension lies between, the time is to be checked.
+    An increment counts in the quarter of the first clear look that saw it, and inside
+    the boundary that held on that day: one that changed later, or in mid-quarter, does
+    not change what lay inside. It may have begun before; where a suspension lies
+    between, the time is to be checked.
     """
     parts = [
         part
@@ -206,15 +314,23 @@ def rights(
     tree = STRtree([part.geometry for part in parts])
     lists = [each for each in register.producing if each.year == quarter.year]
     rows = []
-    for licence in register.licences:
-        if licence.kind not in REPORTED:
-            continue
-        inside = [
-            (parts[index], area)
-            for index in sorted(tree.query(licence.geometry, predicate="intersects"))
-            if (area := _common_m2(parts[index].geometry, licence.geometry)) > 0
-        ]
-        listed = any(licence.licence_id in each.licence_ids for each in lists)
+    for each in rights_in_time(register):
+        near = {
+            int(index)
+            for version in each.versions
+            for index in tree.query(version.geometry, predicate="intersects")
+        }
+        inside = []
+        for part in (parts[index] for index in sorted(near)):
+            area = _common_m2(part.geometry, each.on(part.began_by).geometry)
+            if area > 0:
+                inside.append((part, area))
+        licence = replace(
+            each.on(quarter.last),
+            status=each.newest.status,
+            status_history=each.newest.status_history,
+        )
+        listed = any(licence.licence_id in one.licence_ids for one in lists)
         rows.append(
             _row(
                 quarter,

@@ -120,14 +120,28 @@ def _blanked(
     blanked = dict(evidence)
     for grid in grids:
         if ground and grid.grid_id in blanked:
-            hidden = _touched(grid, ground)
+            hidden = touched(grid, ground)
             if hidden.any():
                 blanked[grid.grid_id] = _unmonitored(blanked[grid.grid_id], hidden)
     return blanked
 
 
-def _touched(grid: Grid, ground: Sequence[Polygon | MultiPolygon]) -> NDArray[np.bool_]:
-    """Find the pixels that some ground covers or comes near, shape (y, x)."""
+def touched(grid: Grid, ground: Sequence[Polygon | MultiPolygon]) -> NDArray[np.bool_]:
+    """
+    Find the pixels that some ground covers or comes near.
+
+    Parameters
+    ----------
+    grid : Grid
+        The pixels.
+    ground : sequence of Polygon or MultiPolygon
+        CRS84.
+
+    Returns
+    -------
+    ndarray of bool, shape (y, x)
+        True of what is withheld with that ground, its rim included.
+    """
     hidden = np.zeros(grid.shape, dtype=bool)
     for each in ground:
         try:

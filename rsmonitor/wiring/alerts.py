@@ -10,7 +10,6 @@ from rsmonitor.errors import ContractError
 from rsmonitor.io.deliver.geojson import STANDING, alerts_collection, notice
 from rsmonitor.io.deliver.handheld import short_names
 from rsmonitor.io.deliver.legend import TIER_LABELS
-from rsmonitor.io.stores.database import reading
 from rsmonitor.records.alert import M2_PER_MU, Alert
 from rsmonitor.records.disturbance import CAUSE_LABELS, Cause
 from rsmonitor.records.event import KIND_LABELS, EventKind
@@ -25,6 +24,7 @@ from rsmonitor.wiring.office import SOFTWARE, job_of
 from rsmonitor.wiring.recomputation import last_said, read_by
 from rsmonitor.wiring.reports import Book, Books
 from rsmonitor.wiring.sites import followed_sites
+from rsmonitor.wiring.stores import open_ledger
 
 TIERS: Final = ("high", "medium", "low")
 """Words that choose a tier."""
@@ -188,18 +188,7 @@ def weeks_said(book: Book) -> dict[tuple[str, int], IsoWeek]:
     StoreError
         If the ledger is damaged.
     """
-    settings = book.settings
-    with reading(settings.path(settings.run.work) / "ledger.sqlite") as connection:
-        rows = connection.execute(
-            "SELECT v.alert_id, v.record ->> '$.version', run.week "
-            "FROM alert_version AS v JOIN run USING (run_id) WHERE run.district = ? "
-            "ORDER BY v.place",
-            (settings.district.code,),
-        ).fetchall()
-    weeks: dict[tuple[str, int], IsoWeek] = {}
-    for alert_id, version, week in rows:
-        weeks.setdefault((alert_id, version), IsoWeek.parse(week))
-    return weeks
+    return open_ledger(book.settings).first_weeks(book.settings.district.code)
 
 
 def list_lines(books: Books) -> Iterator[str]:

@@ -12,7 +12,7 @@ from rsmonitor.interfaces import Clock
 from rsmonitor.io.deliver.folder import RUNS, Heads
 from rsmonitor.io.foundation.clock import SystemClock
 from rsmonitor.io.stores.head import read_signing_key, write_head
-from rsmonitor.io.stores.ledger import SqliteLedger
+from rsmonitor.io.stores.ledger import StoredLedger
 from rsmonitor.records.case import (
     AUTHORITY_LABELS,
     CASE_STATE_LABELS,
@@ -26,13 +26,14 @@ from rsmonitor.records.event import GENESIS, KIND_LABELS, Event, EventDraft, Hea
 from rsmonitor.stages.cases import Casebook, cases_of, overdue, shanghai_day
 from rsmonitor.stages.suppression import suppressed_sites
 from rsmonitor.wiring.sources import cache_of
+from rsmonitor.wiring.stores import open_ledger
 from rsmonitor.wiring.upkeep import upkeep_of
 
 _ATTEMPTS: Final = 3
 """How often an act is decided anew when somebody else wrote to the ledger meanwhile."""
 
 
-def ledger_of(settings: Settings) -> SqliteLedger:
+def ledger_of(settings: Settings) -> StoredLedger:
     """
     Find the ledger that the settings name; there must be one.
 
@@ -43,7 +44,7 @@ def ledger_of(settings: Settings) -> SqliteLedger:
 
     Returns
     -------
-    SqliteLedger
+    StoredLedger
         The ledger.
 
     Raises
@@ -52,14 +53,13 @@ def ledger_of(settings: Settings) -> SqliteLedger:
         If no run has been committed yet: an empty ledger would look like one that
         was lost.
     """
-    work = settings.path(settings.run.work)
-    path = work / "ledger.sqlite"
-    if not path.exists():
+    ledger = open_ledger(settings)
+    if not ledger.exists():
         raise StoreError(
-            f"{path} does not exist: no run has been committed there; begin with "
-            "'rsmonitor run'"
+            f"{ledger.name} does not exist: no run has been committed there; begin "
+            "with 'rsmonitor run'"
         )
-    return SqliteLedger(path, locks=work / "locks")
+    return ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class Desk:
     settings: Settings
     """Which district, and by which rules."""
 
-    ledger: SqliteLedger
+    ledger: StoredLedger
     """Where events are."""
 
     clock: Clock
@@ -422,7 +422,7 @@ def status_of(desk: Desk) -> dict[str, Any]:
     }
 
 
-def heads_of(settings: Settings, ledger: SqliteLedger) -> Heads:
+def heads_of(settings: Settings, ledger: StoredLedger) -> Heads:
     """
     Give what publishes the head of the ledger with each delivery.
 
@@ -430,7 +430,7 @@ def heads_of(settings: Settings, ledger: SqliteLedger) -> Heads:
     ----------
     settings : Settings
         Which district, and with which key.
-    ledger : SqliteLedger
+    ledger : StoredLedger
         Whose head.
 
     Returns

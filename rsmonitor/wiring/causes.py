@@ -19,6 +19,9 @@ from rsmonitor.stages.classify import MODEL_ID, CauseModel
 NAME: Final = "cause"
 """Name of models that may name causes."""
 
+WEIGHT: Final = "weight_over_rules"
+"""Where the metadata of a model say by how much it moves the rules."""
+
 
 def model_of(settings: Settings) -> CauseModel | None:
     """
@@ -107,6 +110,7 @@ def cause_model(folder: Path) -> CauseModel:
             centres=np.array(seen["centres"], dtype=np.float64),
             precision=np.array(seen["precision"], dtype=np.float64),
             threshold=float(seen["threshold"]),
+            weight=loaded.metadata.metrics.get(WEIGHT),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{path}: metrics.seen is not whole: {error!r}") from error

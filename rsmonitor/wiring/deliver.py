@@ -38,6 +38,7 @@ from rsmonitor.records.week import IsoWeek
 from rsmonitor.stages.outgoing import letter_entry
 from rsmonitor.wiring.cases import heads_of
 from rsmonitor.wiring.office import job_of, unwatched
+from rsmonitor.wiring.package_tips import noted, waiting_tips, write_tips
 from rsmonitor.wiring.packages import Weekly
 from rsmonitor.wiring.reports import Books
 
@@ -230,7 +231,10 @@ def _build(root: Path, package: Package, books: Books, revision: int) -> Built:
     settings = books.books[0].settings
     head = heads_of(settings, books.ledger)
     final = root / package.area.code
+    waiting = waiting_tips(books, package)
+    package = noted(package, waiting)
     with staged_folder(final) as folder:
+        write_tips(folder, waiting)
         write_package(folder, package, settings)
         manifest = _describe(folder, package, revision)
         text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True)

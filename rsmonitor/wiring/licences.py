@@ -18,7 +18,7 @@ from rsmonitor.io.licences.reading import read_any
 from rsmonitor.io.licences.terms import RULE_MILITARY
 from rsmonitor.io.licences.untrusted import shown
 from rsmonitor.io.stores.register import NOTHING, FileRegister
-from rsmonitor.io.stores.register_database import DatabaseRegister
+from rsmonitor.io.stores.register_database import DatabaseRegister, StoredRegister
 from rsmonitor.io.stores.register_doubts import doubts_of, require_accepted
 from rsmonitor.io.stores.register_history import Delivery, Doubt
 from rsmonitor.records.licence import (
@@ -27,6 +27,7 @@ from rsmonitor.records.licence import (
     military_word,
 )
 from rsmonitor.stages.jurisdiction import County
+from rsmonitor.wiring.stores import open_licence_book
 
 NEAR_IN_RUNS_DEGREES: Final = 1.0
 """A run takes a register of a whole prefecture, of which a district may hold no right;
@@ -42,7 +43,7 @@ _RUN_ADVICE: Final = (
 class OpenedRegister:
     """A register, and the counties that it is for."""
 
-    register: DatabaseRegister
+    register: StoredRegister
     """The register."""
 
     counties: tuple[County, ...]
@@ -85,20 +86,21 @@ def open_register(
                 "settings file that has licences.register"
             )
         return OpenedRegister(
-            register=_database(path, must_exist=must_exist), counties=(), first_day=None
+            register=_filled(DatabaseRegister(path), must_exist=must_exist),
+            counties=(),
+            first_day=None,
         )
     offices = read_districts(config)
     settings = offices[0]
-    if path is None:
-        if settings.licences.register is None:
-            raise SettingsError(
-                f"{config}: has no licences.register; add register = "
-                '"register.sqlite" below [licences], or give --register PATH'
-            )
-        path = settings.path(settings.licences.register)
+    register = open_licence_book(settings) if path is None else DatabaseRegister(path)
+    if register is None:
+        raise SettingsError(
+            f"{config}: has no licences.register; add register = "
+            '"register.sqlite" below [licences], or give --register PATH'
+        )
     codes = {code for office in offices for code in codes_of(office)}
     return OpenedRegister(
-        register=_database(path, must_exist=must_exist),
+        register=_filled(register, must_exist=must_exist),
         counties=tuple(
             county for county in counties_of(settings) if county.code in codes
         ),
@@ -106,15 +108,14 @@ def open_register(
     )
 
 
-def _database(path: Path, *, must_exist: bool) -> DatabaseRegister:
-    """Open a register, and say so where it is not there."""
-    database = DatabaseRegister(path)
-    if must_exist and not database.path.exists():
+def _filled(register: StoredRegister, *, must_exist: bool) -> StoredRegister:
+    """Give a register, and say so where it must be there and is not."""
+    if must_exist and not register.exists():
         raise SettingsError(
-            f"{path}: there is no register; correct the path, or fill it with "
+            f"{register.name}: there is no register; correct the path, or fill it with "
             "'rsmonitor licences import'"
         )
-    return database
+    return register
 
 
 def counties_of(settings: Settings) -> tuple[County, ...]:
@@ -187,15 +188,14 @@ def register_of(settings: Settings) -> FileRegister:
     named = settings.licences
     paths = [settings.path(name) for name in named.files]
     beside, accepted = NOTHING, dict[str, str]()
-    if named.register is not None:
-        path = settings.path(named.register)
-        if not path.exists():
+    database = open_licence_book(settings)
+    if database is not None:
+        if not database.exists():
             raise LicenceError(
-                f"{path}: there is no register; fill it with 'rsmonitor licences "
-                "import', or take licences.register out of the settings if no right "
-                "is known"
+                f"{database.name}: there is no register; fill it with 'rsmonitor "
+                "licences import', or take licences.register out of the settings if "
+                "no right is known"
             )
-        database = DatabaseRegister(path)
         beside, accepted = database.snapshot(), database.accepted()
     register = FileRegister(paths, read=read_file, beside=beside)
     if paths or named.register is not None:
@@ -303,14 +303,14 @@ def known_parcels(
     StoreError
         If the register is damaged.
     """
-    must_exist = must_exist and path is not None
-    if path is None and config is not None:
-        named = read_districts(config)[0]
-        if named.licences.register is not None:
-            path = named.path(named.licences.register)
-    if path is None:
+    register: StoredRegister | None = None
+    if path is not None:
+        register = _filled(DatabaseRegister(path), must_exist=must_exist)
+    elif config is not None:
+        register = open_licence_book(read_districts(config)[0])
+    if register is None:
         return {}
-    held = _database(path, must_exist=must_exist).snapshot().licences
+    held = register.snapshot().licences
     return {licence.licence_id: licence.geometry for licence in held}
 
 

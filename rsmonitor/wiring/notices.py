@@ -32,6 +32,7 @@ from rsmonitor.stages.schedule import Attempt, TaskKind
 from rsmonitor.wiring.cases import open_desk, status_of
 from rsmonitor.wiring.mailroom import server_of
 from rsmonitor.wiring.reports import open_books, yearly_report
+from rsmonitor.wiring.stores import open_ledger
 from rsmonitor.wiring.upkeep import (
     disks_of,
     read_attempts,
@@ -232,9 +233,9 @@ def _district(settings: Settings, now: datetime) -> DistrictFacts:
     found = DistrictFacts(
         code=district.code, name_zh=district.name_zh, name_en=district.name_en
     )
-    if not (settings.path(settings.run.work) / "ledger.sqlite").exists():
-        return found
     try:
+        if not open_ledger(settings).exists():
+            return found
         status = status_of(open_desk(settings, clock=FixedClock(now)))
     except RsmonitorError as error:
         logger.warning(

@@ -20,8 +20,7 @@ from rsmonitor.io.foundation.files import require_writable
 from rsmonitor.io.licences.law import SHIPPED, read_law_table
 from rsmonitor.io.sources.elevation import Elevation
 from rsmonitor.io.sources.scenes import ArchiveScenes
-from rsmonitor.io.stores.ledger import SqliteLedger
-from rsmonitor.io.stores.observations import SqliteObservations
+from rsmonitor.io.stores.observations import StoredObservations
 from rsmonitor.io.stores.register import FileRegister
 from rsmonitor.io.stores.scratch import FolderScratch
 from rsmonitor.io.stores.state import SlotStateStore
@@ -33,6 +32,7 @@ from rsmonitor.wiring.licences import counties_of, register_of
 from rsmonitor.wiring.origin import recorder
 from rsmonitor.wiring.pictures import map_writer
 from rsmonitor.wiring.sources import open_source, unheard
+from rsmonitor.wiring.stores import open_diary, open_ledger
 
 SOFTWARE: Final = f"rsmonitor {__version__}"
 
@@ -141,7 +141,7 @@ def open_office(
         elevation = elevation_of(settings, notes.append)
         job = job_of(settings, elevation.sha256 if elevation else None)
         views = map_writer(source, job) if pictures else None
-        ledger = SqliteLedger(work / "ledger.sqlite", locks=work / "locks")
+        ledger = open_ledger(settings)
         older = ledger.upgrade()
         if older is not None:
             notes.append(
@@ -252,7 +252,7 @@ def _executor(settings: Settings, blocks: BlockDoors) -> Iterator[Executor[Block
         yield executor
 
 
-def diary_of(settings: Settings) -> SqliteObservations:
+def diary_of(settings: Settings) -> StoredObservations:
     """
     Open the diary of sites.
 
@@ -263,11 +263,10 @@ def diary_of(settings: Settings) -> SqliteObservations:
 
     Returns
     -------
-    SqliteObservations
-        In the work folder; one for all districts of the file.
+    StoredObservations
+        One for all districts of the file.
     """
-    work = settings.path(settings.run.work)
-    return SqliteObservations(work / "observations.sqlite", locks=work / "locks")
+    return open_diary(settings)
 
 
 def elevation_of(settings: Settings, report: Callable[[str], None]) -> Elevation | None:
@@ -379,11 +378,7 @@ def cited_scenes(settings: Settings) -> tuple[str, ...]:
     tuple of str
         Product ids, which must stay in the cache; empty before the first run.
     """
-    work = settings.path(settings.run.work)
-    path = work / "ledger.sqlite"
-    if not path.exists():
-        return ()
-    alerts = SqliteLedger(path, locks=work / "locks").alerts(settings.district.code)
+    alerts = open_ledger(settings).alerts(settings.district.code)
     return tuple({scene: None for alert in alerts for scene in alert.provenance.scenes})
 
 

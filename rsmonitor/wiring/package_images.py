@@ -68,7 +68,7 @@ class PackageImages:
         known = self._last[0] == code
         overviews = list(self._last[1]) if known else []
         try:
-            with open_source(_kept(book.settings), unheard) as source:
+            with open_source(from_cache(book.settings), unheard) as source:
                 grids = source.grids()
                 for grid in grids:
                     products = source.find(grid, until=self._week.end)
@@ -119,8 +119,20 @@ def _grid_of(site: Site) -> str:
     return site.latest.disturbance.grid_id
 
 
-def _kept(settings: Settings) -> Settings:
-    """Read scenes from the cache alone: what a run used is there."""
+def from_cache(settings: Settings) -> Settings:
+    """
+    Read scenes from the cache alone: what a run used is there.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of a district.
+
+    Returns
+    -------
+    Settings
+        The same, of which no scene is asked of a service.
+    """
     if settings.source.kind not in {"stac", "sentinelhub"}:
         return settings
     return replace(settings, source=replace(settings.source, offline=True))

@@ -17,11 +17,9 @@ from rsmonitor.config import Settings
 from rsmonitor.errors import StoreError
 from rsmonitor.interfaces import Progress, SceneSource
 from rsmonitor.io.executors.inprocess import InProcessExecutor
-from rsmonitor.io.stores.database import reading
 from rsmonitor.io.stores.memory import MemorySink
 from rsmonitor.io.stores.memory_ledger import MemoryLedger
 from rsmonitor.io.stores.register import FileRegister
-from rsmonitor.io.stores.register_database import DatabaseRegister
 from rsmonitor.io.stores.scratch import MemoryScratch
 from rsmonitor.io.stores.state import SlotStateStore
 from rsmonitor.pipeline import BlockDoors, Doors, run
@@ -38,6 +36,7 @@ from rsmonitor.wiring.licences import counties_of, read_file, register_of
 from rsmonitor.wiring.office import elevation_of, job_of
 from rsmonitor.wiring.reports import Book
 from rsmonitor.wiring.sources import open_source, unheard
+from rsmonitor.wiring.stores import open_ledger, open_licence_book
 from rsmonitor.wiring.weeks import monday_morning
 
 
@@ -299,17 +298,12 @@ def last_said(book: Book, alert_id: str) -> tuple[Alert, RunRecord]:
         if alert.alert_id == alert_id:
             # what stands was said by the last run, in the same words or in new ones
             return alert, book.runs[-1]
-    path = book.settings.path(book.settings.run.work) / "ledger.sqlite"
-    with reading(path) as connection:
-        row = connection.execute(
-            "SELECT run_id FROM alert_version WHERE alert_id = ? "
-            "ORDER BY place DESC LIMIT 1",
-            (alert_id,),
-        ).fetchone()
+    ledger = open_ledger(book.settings)
+    run_id = ledger.run_that_said(alert_id)
     runs = {record.run_id: record for record in book.runs}
-    if row is None or row[0] not in runs:
-        raise StoreError(f"{path}: no run is known that said {alert_id}")
-    return book.versions[alert_id][-1], runs[row[0]]
+    if run_id not in runs:
+        raise StoreError(f"{ledger.name}: no run is known that said {alert_id}")
+    return book.versions[alert_id][-1], runs[run_id]
 
 
 def read_by(
@@ -387,10 +381,9 @@ def register_as_it_was(settings: Settings, snapshot_id: str) -> RegisterSnapshot
         If the licences cannot be used.
     """
     now = register_of(settings).snapshot()
-    named = settings.licences.register
-    if now.snapshot_id == snapshot_id or named is None:
+    database = open_licence_book(settings)
+    if now.snapshot_id == snapshot_id or database is None:
         return now
-    database = DatabaseRegister(settings.path(named))
     paths = [settings.path(name) for name in settings.licences.files]
     for entry in reversed(database.history()):
         beside = database.snapshot(entry.at)

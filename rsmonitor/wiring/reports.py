@@ -3,26 +3,31 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
 
 from rsmonitor.config import Settings, read_districts
 from rsmonitor.errors import ContractError, StoreError
 from rsmonitor.io.deliver.observed import shares_seen
-from rsmonitor.io.stores.ledger import SqliteLedger
+from rsmonitor.io.stores.ledger import StoredLedger
 from rsmonitor.records.alert import Alert
 from rsmonitor.records.event import Event
-from rsmonitor.records.licence import LicenceKind, RegisterSnapshot
+from rsmonitor.records.licence import RegisterSnapshot
 from rsmonitor.records.run import RunRecord
 from rsmonitor.records.site import Site
 from rsmonitor.stages.alerting import alert_id_of
 from rsmonitor.stages.reporting import Yearly, cases_of, yearly
-from rsmonitor.stages.rights_report import Quarter, RightRow, rights
+from rsmonitor.stages.rights_report import (
+    Quarter,
+    RightInTime,
+    RightRow,
+    rights,
+    rights_in_time,
+)
 from rsmonitor.stages.suppression import suppressed_sites
 from rsmonitor.wiring.licences import counties_of, register_of
 from rsmonitor.wiring.sites import followed_sites
-
-_REPORTED: Final = frozenset({LicenceKind.MINING, LicenceKind.RECOVERY})
+from rsmonitor.wiring.stores import open_ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +60,7 @@ class Books:
     events: tuple[Event, ...]
     """The chain from its start, without events of sites that no product may show."""
 
-    ledger: SqliteLedger
+    ledger: StoredLedger
     """Where it was read."""
 
     @property
@@ -184,11 +189,11 @@ def books_of(offices: Sequence[Settings]) -> Books:
     StoreError
         If there is no ledger, no run in it, or it is damaged.
     """
-    work = offices[0].path(offices[0].run.work)
-    path = work / "ledger.sqlite"
-    if not path.exists():
-        raise StoreError(f"{path} does not exist: no run has been committed there")
-    ledger = SqliteLedger(path, locks=work / "locks")
+    ledger = open_ledger(offices[0])
+    if not ledger.exists():
+        raise StoreError(
+            f"{ledger.name} does not exist: no run has been committed there"
+        )
     events = tuple(ledger.events())
     said = ledger.withheld()
     books, hidden = [], set(said)
@@ -198,7 +203,9 @@ def books_of(offices: Sequence[Settings]) -> Books:
         if book.runs:
             books.append(book)
     if not books:
-        raise StoreError(f"{path}: no run of {', '.join(_codes(offices))} is in it")
+        raise StoreError(
+            f"{ledger.name}: no run of {', '.join(_codes(offices))} is in it"
+        )
     return Books(
         books=tuple(books),
         events=tuple(
@@ -317,11 +324,9 @@ def rights_report(books: Books, quarter: Quarter) -> RightsReport:
             "the share observed was not measured: no run of the quarter is kept any "
             "more (run.keep_runs)"
         )
-    parcels = {
-        licence.licence_id: licence.geometry
-        for licence in register.licences
-        if licence.kind in _REPORTED
-    }
+    known = rights_in_time(register)
+    parcels = {each.newest.licence_id: each.ground(quarter) for each in known}
+    notes += _moved(known, quarter)
     observed = (
         shares_seen(folders, parcels, first=quarter.first, last=quarter.last)
         if folders
@@ -345,7 +350,7 @@ def rights_report(books: Books, quarter: Quarter) -> RightsReport:
 
 
 def _book(
-    ledger: SqliteLedger, settings: Settings, said: frozenset[str]
+    ledger: StoredLedger, settings: Settings, said: frozenset[str]
 ) -> tuple[Book, frozenset[str]]:
     """Read one district, and name the sites that are left out."""
     code = settings.district.code
@@ -381,6 +386,17 @@ def _kept_runs(book: Book, quarter: Quarter) -> list[Path]:
     if not any(_touches(day, quarter) for day, _ in kept):
         return []
     return [folder for _, folder in kept]
+
+
+def _moved(known: Sequence[RightInTime], quarter: Quarter) -> list[str]:
+    """Name the rights of which the boundary changed within a quarter."""
+    return [
+        f"the boundary of {each.newest.licence_id} changed on {after.valid_from}, "
+        "within the quarter: what was first seen before is held against the one before"
+        for each in known
+        for before, after in pairwise(each.within(quarter))
+        if not before.geometry.equals(after.geometry)
+    ]
 
 
 def _touches(sunday: date, quarter: Quarter) -> bool:

@@ -15,7 +15,7 @@ from rsmonitor.io.returns.columns import FINDING_FIELDS
 from rsmonitor.io.returns.findings import Said, understand
 from rsmonitor.io.returns.reading import open_returns
 from rsmonitor.io.returns.rows import Refusal
-from rsmonitor.io.stores.ledger import SqliteLedger
+from rsmonitor.io.stores.ledger import StoredLedger
 from rsmonitor.io.stores.photos import PhotoStore
 from rsmonitor.io.stores.tips import TipStore
 from rsmonitor.records.disturbance import CAUSE_LABELS
@@ -34,6 +34,7 @@ from rsmonitor.records.site import Site
 from rsmonitor.records.tip import MatchingParameters
 from rsmonitor.stages.alerting import alert_id_of
 from rsmonitor.stages.suppression import suppressed_sites
+from rsmonitor.wiring.stores import open_ledger
 
 WITHHELD: Final = ("不予显示", "withheld")
 """What is printed in place of special use, which never leaves the ledger."""
@@ -46,7 +47,7 @@ class Desk:
     work: Path
     """Folder of state and ledger."""
 
-    ledger: SqliteLedger
+    ledger: StoredLedger
     """Events."""
 
     sites: Mapping[str, Site]
@@ -160,10 +161,11 @@ def open_desk(config: Path, *, clock: Clock | None = None) -> Desk:
     """
     offices = read_districts(config)
     work = offices[0].path(offices[0].run.work)
-    path = work / "ledger.sqlite"
-    if not path.exists():
-        raise StoreError(f"{path} does not exist: no run has been committed there")
-    ledger = SqliteLedger(path, locks=work / "locks")
+    ledger = open_ledger(offices[0])
+    if not ledger.exists():
+        raise StoreError(
+            f"{ledger.name} does not exist: no run has been committed there"
+        )
     ledger.upgrade()
     return Desk(
         work=work,

@@ -27,7 +27,6 @@ from rsmonitor.interfaces import Clock
 from rsmonitor.io.foundation.clock import SystemClock
 from rsmonitor.io.foundation.files import lock_file
 from rsmonitor.io.foundation.logs import run_named, values
-from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.records.licence import SHANGHAI
 from rsmonitor.records.week import IsoWeek
 from rsmonitor.stages.schedule import (
@@ -43,6 +42,7 @@ from rsmonitor.stages.schedule import (
 from rsmonitor.wiring.gauges import write_gauges
 from rsmonitor.wiring.notices import look_after
 from rsmonitor.wiring.processes import PROGRAM, Bell, run_process
+from rsmonitor.wiring.stores import open_ledger
 from rsmonitor.wiring.upkeep import read_attempts, waiting_of, write_attempts
 
 logger = logging.getLogger(__name__)
@@ -299,12 +299,12 @@ class Scheduler:
 
     def _upgrade(self) -> None:
         """Bring older ledgers up to date, as every command does that writes."""
-        for work in {each.path(each.run.work) for each in self._offices}:
-            path = work / "ledger.sqlite"
-            if path.exists():
-                older = SqliteLedger(path, locks=work / "locks").upgrade()
-                if older is not None:
-                    logger.info("ledger upgraded", extra=values(kept=str(older)))
+        for office in {
+            each.path(each.run.work): each for each in self._offices
+        }.values():
+            older = open_ledger(office).upgrade()
+            if older is not None:
+                logger.info("ledger upgraded", extra=values(kept=str(older)))
 
     def _look_after(self, now: datetime) -> None:
         """Find what needs a person; write the metrics."""
@@ -456,10 +456,7 @@ def watched_of(settings: Settings) -> tuple[Watched, frozenset[IsoWeek]]:
         If the ledger is damaged.
     """
     code = settings.district.code
-    work = settings.path(settings.run.work)
-    path = work / "ledger.sqlite"
-    runs = SqliteLedger(path, locks=work / "locks").runs(code) if path.exists() else ()
-    done = frozenset(each.week for each in runs)
+    done = frozenset(each.week for each in open_ledger(settings).runs(code))
     watched = Watched(
         district=code,
         first_week=_week_of(settings.history.until + timedelta(days=1)),

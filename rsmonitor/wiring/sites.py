@@ -8,7 +8,7 @@ from pathlib import Path
 from rsmonitor.config import Settings
 from rsmonitor.errors import ContractError, StoreError
 from rsmonitor.interfaces import Progress
-from rsmonitor.io.stores.ledger import SqliteLedger
+from rsmonitor.io.stores.ledger import StoredLedger
 from rsmonitor.pipeline.following import catch_up
 from rsmonitor.records.event import EventKind
 from rsmonitor.records.lifecycle import (
@@ -28,6 +28,7 @@ from rsmonitor.stages.lifecycle import (
 )
 from rsmonitor.wiring.licences import register_of
 from rsmonitor.wiring.office import diary_of, open_office, unwatched
+from rsmonitor.wiring.stores import open_ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,10 +292,11 @@ def _followed(
     )
 
 
-def _ledger(settings: Settings) -> SqliteLedger:
+def _ledger(settings: Settings) -> StoredLedger:
     """Open the ledger; refuse one that was never begun, which would read as empty."""
-    work = settings.path(settings.run.work)
-    path = work / "ledger.sqlite"
-    if not path.exists():
-        raise StoreError(f"{path} does not exist: no run has been committed there")
-    return SqliteLedger(path, locks=work / "locks")
+    ledger = open_ledger(settings)
+    if not ledger.exists():
+        raise StoreError(
+            f"{ledger.name} does not exist: no run has been committed there"
+        )
+    return ledger

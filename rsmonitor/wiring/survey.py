@@ -19,6 +19,7 @@ from rsmonitor.stages.tile_cells import cells_of
 from rsmonitor.stages.tiling import tile_window
 from rsmonitor.wiring.licences import counties_of, register_of
 from rsmonitor.wiring.sources import bands_of, cache_of, open_source
+from rsmonitor.wiring.stores import open_ledger
 from rsmonitor.wiring.weeks import last_whole_week
 
 DAYS_PER_YEAR: Final = 365
@@ -213,6 +214,8 @@ def check_all(settings: Settings) -> Iterator[Checked]:
     for key in ("work", "out"):
         folder = settings.path(getattr(settings.run, key))
         yield _tried(f"run.{key} {folder} can be written", _writable(folder))
+    if settings.store.url is not None:
+        yield _tried("the database of the books answers", lambda: _books(settings))
     yield _tried("licences can be read", lambda: _licences(settings))
     yield _tried("borders can be read", lambda: _borders(settings))
     yield _tried(
@@ -236,6 +239,14 @@ def _writable(folder: Path) -> Callable[[], str]:
         return "yes"
 
     return action
+
+
+def _books(settings: Settings) -> str:
+    """Ask the database for the ledger, and whether it can hold one."""
+    ledger = open_ledger(settings)
+    ledger.tables.check()
+    there = "is there" if ledger.exists() else "will be made by the first run"
+    return f"{ledger.name}: the ledger {there}"
 
 
 def _licences(settings: Settings) -> str:

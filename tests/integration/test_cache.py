@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -285,6 +286,24 @@ def test_a_search_is_saved_before_its_scenes_are_used(tmp_path: Path) -> None:
     assert len(asked) == 2
     search(tmp_path, ask, NOW - timedelta(days=1))  # the clock was set back
     assert len(asked) == 3
+
+
+def test_searches_of_days_before_go_when_the_cache_is_pruned(tmp_path: Path) -> None:
+    def asked(until: datetime) -> None:
+        cache_of(tmp_path).search(
+            source="memory", mgrs_tile="50RKN", start=NOW, until=until, ask=list
+        )
+
+    for week in range(3):
+        asked(NOW + timedelta(weeks=week))
+    old, older, new = files(tmp_path, "searches")
+    for path in (old, older):
+        os.utime(path, (0, 0))
+    cache_of(tmp_path).prune(keep=(), older_than=NOW)
+    assert files(tmp_path, "searches") == [new]
+    for week in range(3):  # asking again is all that it costs
+        asked(NOW + timedelta(weeks=week))
+    assert sorted(files(tmp_path, "searches")) == sorted([old, older, new])
 
 
 def test_no_key_in_an_address_is_stored(tmp_path: Path) -> None:

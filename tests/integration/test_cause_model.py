@@ -53,7 +53,7 @@ def test_a_run_names_causes_by_the_model_that_it_is_given(shipped: CauseModel) -
     told = decided_by(latest)
     assert len(told) >= 3
     assert all("median" in reason.en for reason in told[-3:])
-    assert empty.job.cause_model is None, "the rules are the default"
+    assert empty.job.cause_model is None, "a job of its own asks the rules"
 
 
 def test_the_model_takes_what_is_measured_and_knows_what_it_has_seen(
@@ -83,7 +83,7 @@ def test_the_limits_are_what_was_measured() -> None:
     compared = TOLD.metrics["digging_against_others"]
     unproven = {n for n, row in compared.items() if row["gain_interval"][0] <= 0}
     assert {"pairs_2019_where_forest_was", "pairs_2019_below_1_ha"} <= unproven
-    assert "So the rules stay the default" in verdict(compared)
+    assert "So it is not the default" in verdict(compared)
     assert TOLD.metrics["causes_never_seen"]["fire"]["called"]["digging"] == 1
     assert TOLD.restricted, "s2_mining_pairs has no licence"
     assert "**Restricted**" in card(TOLD)

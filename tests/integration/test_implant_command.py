@@ -9,9 +9,11 @@ import pytest
 from commands import rsmonitor
 
 from rsmonitor.errors import ContractError
+from rsmonitor.lab.cloud_records import of_series
 from rsmonitor.lab.datasets import Places, load_romania
 from rsmonitor.lab.detectability import scenarios, study, until
 from rsmonitor.lab.detector import detect
+from rsmonitor.lab.district_limits import limits
 from rsmonitor.lab.fitted import Fitted
 from rsmonitor.lab.implant_figures import draw
 
@@ -53,6 +55,15 @@ def test_a_large_dig_in_real_forest_is_found_and_nothing_beside_it(
     again = load_romania(Places())
     assert (series.truth == again.truth).all()
     assert np.array_equal(series.reflectance, again.reflectance, equal_nan=True)
+    # every look of a row is one of those found or of those missed
+    for row in told.rows:
+        assert len(row.looks_to_find) == row.found
+        assert len(row.looks_in_vain) == row.implants - row.found
+    own = of_series(series, place="demo", rests_on="itself")
+    joined = limits(told.rows, sudden, [own])
+    found = [one.within[-1][1] for one in joined.rows if one.size_ha == 0.5]
+    assert min(found) > 0.5
+    assert joined.skies[0].dry_months == told.dry_months
     pictures = draw(told, passes, series, tmp_path / "pictures")
     assert [path.name for path in pictures] == ["detectability.png", "implants.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
@@ -66,6 +77,17 @@ def test_wrong_sizes_and_surfaces_are_refused_by_name(tmp_path: Path) -> None:
     assert gold.code != 0
     assert "gold" in gold.stderr
     assert "bare_soil" in gold.stderr
+
+
+def test_a_record_of_clouds_that_cannot_be_read_costs_no_study(tmp_path: Path) -> None:
+    absent = rsmonitor("implant", "--clouds", "absent.csv", scratch=tmp_path)
+    assert absent.code == 3
+    assert "absent.csv: no such file" in absent.stderr
+    short = tmp_path / "looks.csv"
+    short.write_text("place,day,share_seen\n360783,2024-05-01,1\n", encoding="utf-8")
+    young = rsmonitor("implant", "--clouds", str(short), scratch=tmp_path)
+    assert young.code == 3
+    assert "360783 spans 0 days" in young.stderr
 
 
 def test_every_surface_and_its_source_can_be_listed(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """The diary of sites, on a real disk; and runs that keep it."""
 
+import math
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -27,7 +29,8 @@ from sightings import FIRST
 from rsmonitor.errors import ContractError, RsmonitorError, StoreError
 from rsmonitor.io.executors.inprocess import InProcessExecutor
 from rsmonitor.io.foundation.clock import FixedClock
-from rsmonitor.io.stores.observations import SqliteObservations
+from rsmonitor.io.stores.observations import SqliteObservations, StoredObservations
+from rsmonitor.io.stores.postgres.books import PostgresObservations
 from rsmonitor.io.stores.scratch import MemoryScratch
 from rsmonitor.pipeline import BlockDoors, Doors
 from rsmonitor.pipeline.detection import detect
@@ -35,6 +38,9 @@ from rsmonitor.pipeline.following import Followed, catch_up, follow
 from rsmonitor.records.lifecycle import HistoryCurve, Observation, Phase
 from rsmonitor.records.week import IsoWeek
 from rsmonitor.stages.lifecycle import life_of
+
+if TYPE_CHECKING:
+    from postgres_server import Server
 
 LAST = LOOKS - 1
 CODE = DISTRICT.code
@@ -44,11 +50,19 @@ def diary(folder: Path) -> SqliteObservations:
     return SqliteObservations(folder / "observations.sqlite", locks=folder / "locks")
 
 
+@pytest.fixture(params=["disk", "postgres"])
+def book(request: pytest.FixtureRequest, tmp_path: Path) -> StoredObservations:
+    if request.param == "disk":
+        return diary(tmp_path)
+    server: Server = request.getfixturevalue("postgres")
+    return PostgresObservations(server.address())
+
+
 def curve(line: str = "a") -> HistoryCurve:
     return HistoryCurve(site_id=SITE_ID, line=line, coefficients=(0.01, -0.02, 0.03))
 
 
-# ------------------------------------------------------------------------ the file
+# -------------------------------------------------------------- the file, the server
 
 
 def test_a_diary_that_was_never_begun_is_empty_and_stays_so(tmp_path: Path) -> None:
@@ -60,9 +74,11 @@ def test_a_diary_that_was_never_begun_is_empty_and_stays_so(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_kept_is_read_back_equal_and_in_order(tmp_path: Path) -> None:
+def test_what_was_kept_is_read_back_equal_and_in_order(
+    book: StoredObservations,
+) -> None:
     rows = [*every(10, [0.5, 0.7, 1 / 3]), look(FIRST + timedelta(days=99), seen=0.0)]
-    book = diary(tmp_path)
+    assert book.of("demo") == ()
     book.keep("demo", reversed(rows), [curve()])
     assert book.of("demo") == tuple(rows)
     assert book.of("demo", SITE_ID) == tuple(rows)
@@ -72,25 +88,31 @@ def test_what_was_kept_is_read_back_equal_and_in_order(tmp_path: Path) -> None:
     assert book.held("demo") == {SITE_ID: {row.look: row.product_id for row in rows}}
 
 
-def test_keeping_the_same_twice_doubles_nothing(tmp_path: Path) -> None:
-    rows, book = every(10, [0.5, 0.7]), diary(tmp_path)
+def test_a_zero_has_no_sign_wherever_it_is_kept(book: StoredObservations) -> None:
+    row = replace(look(FIRST, 0.5), ndvi=-0.0, ring=-0.0)
+    book.keep("demo", [row], [])
+    (kept,) = book.of("demo")
+    assert kept == row
+    assert [math.copysign(1, zero or 0.0) for zero in (kept.ndvi, kept.ring)] == [1, 1]
+
+
+def test_keeping_the_same_twice_doubles_nothing(book: StoredObservations) -> None:
+    rows = every(10, [0.5, 0.7])
     for _ in range(2):
         book.keep("demo", rows, [curve()])
     assert book.of("demo") == tuple(rows)
 
 
 def test_a_product_that_is_processed_again_replaces_its_older_version(
-    tmp_path: Path,
+    book: StoredObservations,
 ) -> None:
-    book = diary(tmp_path)
     book.keep("demo", [look(FIRST, 0.5)], [])
     again = replace(look(FIRST, 0.6), product_id="the same look, 05.10")
     book.keep("demo", [again], [])
     assert book.of("demo") == (again,)
 
 
-def test_districts_share_a_file_and_no_row(tmp_path: Path) -> None:
-    book = diary(tmp_path)
+def test_districts_share_a_book_and_no_row(book: StoredObservations) -> None:
     book.keep("one", [look(FIRST, 0.5)], [])
     book.keep("other", [look(FIRST, 0.6)], [])
     assert book.of("one") == (look(FIRST, 0.5),)

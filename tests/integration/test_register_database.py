@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from rights import AT, delivery, right, rights
@@ -12,7 +13,8 @@ from shapely import Polygon, box
 
 from rsmonitor.errors import ContractError, LicenceError, StoreError
 from rsmonitor.io.stores.ledger import SqliteLedger
-from rsmonitor.io.stores.register_database import DatabaseRegister
+from rsmonitor.io.stores.postgres.books import PostgresRegister
+from rsmonitor.io.stores.register_database import DatabaseRegister, StoredRegister
 from rsmonitor.io.stores.register_doubts import SuspectRegisterError
 from rsmonitor.io.stores.register_history import Act
 from rsmonitor.records.licence import (
@@ -23,6 +25,9 @@ from rsmonitor.records.licence import (
     StatusChange,
 )
 from rsmonitor.stages.jurisdiction import County
+
+if TYPE_CHECKING:
+    from postgres_server import Server
 
 DAY = timedelta(days=1)
 WHO = "李华"
@@ -38,12 +43,20 @@ LISTED = ProducingList(
 )
 
 
+@pytest.fixture(params=["disk", "postgres"])
+def register(request: pytest.FixtureRequest, tmp_path: Path) -> StoredRegister:
+    if request.param == "disk":
+        return DatabaseRegister(tmp_path / "work" / "register.sqlite")
+    server: Server = request.getfixturevalue("postgres")
+    return PostgresRegister(server.address())
+
+
 @pytest.fixture
-def register(tmp_path: Path) -> DatabaseRegister:
+def on_disk(tmp_path: Path) -> DatabaseRegister:
     return DatabaseRegister(tmp_path / "work" / "register.sqlite")
 
 
-def versions(register: DatabaseRegister, on: datetime | None = None) -> dict[str, int]:
+def versions(register: StoredRegister, on: datetime | None = None) -> dict[str, int]:
     licences = register.snapshot(on).licences
     return {licence.licence_id: licence.version for licence in licences}
 
@@ -52,15 +65,15 @@ def versions(register: DatabaseRegister, on: datetime | None = None) -> dict[str
 
 
 def test_a_register_that_does_not_exist_is_empty_and_stays_unmade(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     assert register.snapshot().licences == ()
     assert register.history() == ()
     assert register.verify() == []
-    assert not register.path.exists()
+    assert not register.exists()
 
 
-def test_what_is_imported_is_held_as_it_was_given(register: DatabaseRegister) -> None:
+def test_what_is_imported_is_held_as_it_was_given(register: StoredRegister) -> None:
     full = right(
         mine="某矿",
         associated_minerals=("钇",),
@@ -83,7 +96,7 @@ def test_what_is_imported_is_held_as_it_was_given(register: DatabaseRegister) ->
 
 
 def test_the_history_says_which_file_when_and_by_whom(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     given = delivery(*rights("C1", "C2"), refused=("采矿权.geojson: feature 3: bad",))
     _, entry = register.import_licences(given, at=AT, by=f" {WHO} ")
@@ -100,7 +113,7 @@ def test_the_history_says_which_file_when_and_by_whom(
 
 @pytest.mark.parametrize("nobody", ["", "  "])
 def test_an_import_by_nobody_is_refused_and_leaves_nothing(
-    register: DatabaseRegister, nobody: str
+    register: StoredRegister, nobody: str
 ) -> None:
     with pytest.raises(ContractError, match="names who"):
         register.import_licences(delivery(right()), at=AT, by=nobody)
@@ -109,19 +122,19 @@ def test_an_import_by_nobody_is_refused_and_leaves_nothing(
 
 
 def test_the_same_file_twice_changes_nothing_and_says_so(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     _, first = register.import_licences(delivery(right()), at=AT, by=WHO)
-    before = register.path.read_bytes()
+    before = register.snapshot()
     plan, entry = register.import_licences(delivery(right()), at=AT + DAY, by=WHO)
     assert entry is None
     assert plan.same_as == first
     assert not plan.changes
-    assert register.path.read_bytes() == before
+    assert (register.snapshot(), register.history()) == (before, (first,))
 
 
 def test_the_same_file_as_another_kind_is_another_import(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     register.import_licences(delivery(right()), at=AT, by=WHO)
     closed = delivery(right(kind=LicenceKind.CLOSED), kind=LicenceKind.CLOSED)
@@ -131,7 +144,7 @@ def test_the_same_file_as_another_kind_is_another_import(
     assert len(register.snapshot().licences) == 2
 
 
-def test_licences_that_a_file_lacks_stay(register: DatabaseRegister) -> None:
+def test_licences_that_a_file_lacks_stay(register: StoredRegister) -> None:
     register.import_licences(delivery(*rights("C1", "C2")), at=AT, by=WHO)
     plan, _ = register.import_licences(
         delivery(*rights("C1"), right("C3", east=0.2)), at=AT + DAY, by=WHO
@@ -141,12 +154,12 @@ def test_licences_that_a_file_lacks_stay(register: DatabaseRegister) -> None:
 
 
 def test_a_licence_that_is_given_twice_and_differently_is_refused(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     twice = delivery(right(), right(holder="另一公司"))
     with pytest.raises(LicenceError, match=r"C1 \(mining\) is given twice"):
         register.import_licences(twice, at=AT, by=WHO)
-    assert not register.path.exists()
+    assert not register.exists()
     register.import_licences(delivery(right(), right()), at=AT, by=WHO)
     assert versions(register) == {"C1": 1}
 
@@ -171,7 +184,7 @@ def test_a_licence_that_is_given_twice_and_differently_is_refused(
     ],
 )
 def test_a_boundary_or_a_date_that_changes_makes_a_version_and_keeps_the_older(
-    register: DatabaseRegister, change: dict[str, object]
+    register: StoredRegister, change: dict[str, object]
 ) -> None:
     register.import_licences(delivery(right()), at=AT, by=WHO)
     new = right(**change)
@@ -199,7 +212,7 @@ def test_a_boundary_or_a_date_that_changes_makes_a_version_and_keeps_the_older(
     ],
 )
 def test_another_word_amends_the_version_and_the_past_keeps_the_old_word(
-    register: DatabaseRegister, change: dict[str, object]
+    register: StoredRegister, change: dict[str, object]
 ) -> None:
     register.import_licences(delivery(right()), at=AT, by=WHO)
     plan, entry = register.import_licences(
@@ -214,7 +227,7 @@ def test_another_word_amends_the_version_and_the_past_keeps_the_old_word(
 
 
 def test_the_same_ring_begun_elsewhere_or_projected_anew_is_the_same_boundary(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     register.import_licences(delivery(right()), at=AT, by=WHO)
     corners = list(right().geometry.exterior.coords)[:-1]
@@ -227,7 +240,7 @@ def test_the_same_ring_begun_elsewhere_or_projected_anew_is_the_same_boundary(
 
 
 def test_a_file_of_long_ago_comes_back_only_when_it_is_asked_to(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     old, new = delivery(right()), delivery(right(valid_to=date(2035, 1, 1)))
     register.import_licences(old, at=AT, by=WHO)
@@ -245,7 +258,7 @@ def test_a_file_of_long_ago_comes_back_only_when_it_is_asked_to(
 
 
 def test_the_register_answers_as_it_was_to_the_instant(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     register.import_licences(delivery(right()), at=AT, by=WHO)
     moment = timedelta(microseconds=1)
@@ -257,7 +270,7 @@ def test_the_register_answers_as_it_was_to_the_instant(
 
 
 def test_a_snapshot_of_the_past_keeps_its_name_whatever_comes_later(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     register.import_licences(delivery(right()), at=AT, by=WHO)
     name = register.snapshot().snapshot_id
@@ -274,7 +287,7 @@ def test_a_snapshot_of_the_past_keeps_its_name_whatever_comes_later(
 
 
 def test_a_withdrawn_import_is_as_if_it_had_not_been(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     register.import_licences(delivery(right()), at=AT, by=WHO)
     name = register.snapshot().snapshot_id
@@ -287,7 +300,7 @@ def test_a_withdrawn_import_is_as_if_it_had_not_been(
     assert versions(register, AT + DAY) == {"C1": 2, "C9": 1}
 
 
-def test_a_withdrawal_can_be_withdrawn(register: DatabaseRegister) -> None:
+def test_a_withdrawal_can_be_withdrawn(register: StoredRegister) -> None:
     register.import_licences(delivery(right()), at=AT, by=WHO)
     register.withdraw(1, reason="mistaken", at=AT + DAY, by=WHO)
     assert versions(register) == {}
@@ -297,7 +310,7 @@ def test_a_withdrawal_can_be_withdrawn(register: DatabaseRegister) -> None:
 
 @pytest.mark.parametrize("number", [2, 99, 1])
 def test_only_what_stands_can_be_withdrawn(
-    register: DatabaseRegister, number: int
+    register: StoredRegister, number: int
 ) -> None:
     register.import_licences(delivery(right()), at=AT, by=WHO)
     if number == 1:
@@ -307,7 +320,7 @@ def test_only_what_stands_can_be_withdrawn(
 
 
 def test_a_withdrawal_needs_a_reason_and_a_register(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     with pytest.raises(LicenceError, match="no register"):
         register.withdraw(1, reason="r", at=AT, by=WHO)
@@ -318,7 +331,7 @@ def test_a_withdrawal_needs_a_reason_and_a_register(
 
 
 def test_an_import_that_corrects_another_takes_its_place(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     register.import_licences(delivery(right()), at=AT, by=WHO)
     mistaken = delivery(
@@ -336,7 +349,7 @@ def test_an_import_that_corrects_another_takes_its_place(
 
 
 def test_a_file_that_was_read_wrongly_is_imported_again_by_correcting_it(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     wrong = delivery(right(east=1.0))
     register.import_licences(wrong, at=AT, by=WHO)
@@ -348,7 +361,7 @@ def test_a_file_that_was_read_wrongly_is_imported_again_by_correcting_it(
     assert register.snapshot().licences == (right(),)
 
 
-def test_an_import_corrects_imports_only(register: DatabaseRegister) -> None:
+def test_an_import_corrects_imports_only(register: StoredRegister) -> None:
     register.declare_complete(COMPLETE, at=AT, by=WHO)
     with pytest.raises(LicenceError, match="entry 1 is no import"):
         register.import_licences(delivery(right()), at=AT, by=WHO, replaces=1)
@@ -360,7 +373,7 @@ def test_an_import_corrects_imports_only(register: DatabaseRegister) -> None:
 
 
 def test_what_was_refused_stands_until_the_file_comes_whole(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     register.import_licences(
         delivery(right(), refused=("采矿权.geojson: feature 2: bad",)), at=AT, by=WHO
@@ -375,7 +388,7 @@ def test_what_was_refused_stands_until_the_file_comes_whole(
 
 
 def test_a_military_parcel_does_not_make_the_register_incomplete(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     given = delivery(right(), military=("采矿权.geojson: licence C9: 军事",))
     _, entry = register.import_licences(given, at=AT, by=WHO)
@@ -388,7 +401,7 @@ def test_a_military_parcel_does_not_make_the_register_incomplete(
 
 
 def test_completeness_is_a_persons_word_and_is_kept_once(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     assert register.declare_complete(COMPLETE, at=AT, by=WHO) is not None
     assert register.declare_complete(COMPLETE, at=AT + DAY, by="another") is None
@@ -402,7 +415,7 @@ def test_completeness_is_a_persons_word_and_is_kept_once(
 
 
 def test_nobody_can_say_today_that_a_register_is_complete_tomorrow(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     ahead = replace(COMPLETE, complete_on=AT.date() + 2 * DAY)
     with pytest.raises(LicenceError, match="is after today"):
@@ -411,7 +424,7 @@ def test_nobody_can_say_today_that_a_register_is_complete_tomorrow(
 
 
 def test_the_last_list_of_a_year_and_publisher_holds(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     def take(listed: ProducingList, day: int) -> object:
         return register.import_producing(
@@ -433,7 +446,7 @@ def test_the_last_list_of_a_year_and_publisher_holds(
 # -------------------------------------------------------------- when the layer is wrong
 
 
-def refused(register: DatabaseRegister, given: object, code: str) -> None:
+def refused(register: StoredRegister, given: object, code: str) -> None:
     """Import what looks wrong: refused without a reason, kept with one."""
     before = register.history()
     with pytest.raises(SuspectRegisterError, match=rf"\[{code}\]") as caught:
@@ -452,11 +465,11 @@ def refused(register: DatabaseRegister, given: object, code: str) -> None:
     assert register.accepted() == {code: "looked at it"}
 
 
-def test_an_empty_layer_stops(register: DatabaseRegister) -> None:
+def test_an_empty_layer_stops(register: StoredRegister) -> None:
     refused(register, delivery(), "empty")
 
 
-def test_a_layer_of_which_all_had_ended_stops(register: DatabaseRegister) -> None:
+def test_a_layer_of_which_all_had_ended_stops(register: StoredRegister) -> None:
     # the 24th in Shanghai, whatever the day is in UTC
     ended = right(valid_to=date(2026, 11, 23))
     refused(register, delivery(ended), "expired")
@@ -471,7 +484,7 @@ def test_a_layer_of_which_all_had_ended_stops(register: DatabaseRegister) -> Non
     ],
 )
 def test_one_right_that_may_hold_is_enough(
-    register: DatabaseRegister, one: object
+    register: StoredRegister, one: object
 ) -> None:
     ended = right(valid_to=date(2020, 12, 31))
     given = delivery(one) if one.kind is LicenceKind.CLOSED else delivery(ended, one)  # type: ignore[attr-defined, arg-type]
@@ -480,13 +493,13 @@ def test_one_right_that_may_hold_is_enough(
     assert entry.doubts == ()
 
 
-def test_half_of_the_usual_number_stops(register: DatabaseRegister) -> None:
+def test_half_of_the_usual_number_stops(register: StoredRegister) -> None:
     names = [f"C{n}" for n in range(8)]
     register.import_licences(delivery(*rights(*names)), at=AT, by=WHO)
     refused(register, delivery(*rights(*names[:4])), "half")
 
 
-def test_more_than_half_goes_on(register: DatabaseRegister) -> None:
+def test_more_than_half_goes_on(register: StoredRegister) -> None:
     names = [f"C{n}" for n in range(8)]
     register.import_licences(delivery(*rights(*names)), at=AT, by=WHO)
     _, entry = register.import_licences(
@@ -496,7 +509,7 @@ def test_more_than_half_goes_on(register: DatabaseRegister) -> None:
 
 
 def test_files_of_two_counties_by_turns_are_each_compared_with_their_own(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     big = [f"C{n}" for n in range(8)]
     small = delivery(right("D1", east=0.3), file="龙南.geojson")
@@ -511,13 +524,13 @@ def test_files_of_two_counties_by_turns_are_each_compared_with_their_own(
     assert entry.doubts == ()
 
 
-def test_a_layer_of_another_county_stops(register: DatabaseRegister) -> None:
+def test_a_layer_of_another_county_stops(register: StoredRegister) -> None:
     # three degrees east: read in the wrong zone
     refused(register, delivery(right(east=3.0)), "elsewhere")
 
 
 def test_a_right_just_across_the_county_border_may_well_belong(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     _, entry = register.import_licences(
         delivery(right(east=0.24)), at=AT, by=WHO, counties=(DINGNAN,)
@@ -525,12 +538,12 @@ def test_a_right_just_across_the_county_border_may_well_belong(
     assert entry is not None
 
 
-def test_without_borders_the_place_is_not_judged(register: DatabaseRegister) -> None:
+def test_without_borders_the_place_is_not_judged(register: StoredRegister) -> None:
     _, entry = register.import_licences(delivery(right(east=3.0)), at=AT, by=WHO)
     assert entry is not None
 
 
-def test_all_doubts_are_named_at_once(register: DatabaseRegister) -> None:
+def test_all_doubts_are_named_at_once(register: StoredRegister) -> None:
     given = delivery(right(east=3.0, valid_to=date(2020, 12, 31)))
     with pytest.raises(SuspectRegisterError) as caught:
         register.import_licences(given, at=AT, by=WHO, counties=(DINGNAN,))
@@ -544,7 +557,7 @@ def test_all_doubts_are_named_at_once(register: DatabaseRegister) -> None:
 
 
 def test_what_was_accepted_holds_until_the_next_import(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     register.import_licences(delivery(), at=AT, by=WHO, accept="none here")
     assert set(register.accepted()) == {"empty"}
@@ -555,11 +568,11 @@ def test_what_was_accepted_holds_until_the_next_import(
 
 
 def test_a_plan_shows_the_doubts_and_writes_nothing(
-    register: DatabaseRegister,
+    register: StoredRegister,
 ) -> None:
     plan = register.plan(delivery(), at=AT)
     assert [doubt.code for doubt in plan.doubts] == ["empty"]
-    assert not register.path.exists()
+    assert not register.exists()
 
 
 # -------------------------------------------------------------------- damage, strangers
@@ -568,13 +581,13 @@ def test_a_plan_shows_the_doubts_and_writes_nothing(
 @pytest.mark.parametrize("table", ["entry", "licence", "completeness", "producing"])
 @pytest.mark.parametrize("how", ["DELETE FROM {}", "UPDATE {} SET record = '{{}}'"])
 def test_the_register_only_grows(
-    register: DatabaseRegister, table: str, how: str
+    on_disk: DatabaseRegister, table: str, how: str
 ) -> None:
-    register.import_licences(delivery(right()), at=AT, by=WHO)
-    register.import_producing(LISTED, file="l.csv", sha256="0" * 64, at=AT, by=WHO)
-    register.declare_complete(COMPLETE, at=AT, by=WHO)
+    on_disk.import_licences(delivery(right()), at=AT, by=WHO)
+    on_disk.import_producing(LISTED, file="l.csv", sha256="0" * 64, at=AT, by=WHO)
+    on_disk.declare_complete(COMPLETE, at=AT, by=WHO)
     with (
-        closing(sqlite3.connect(register.path)) as connection,
+        closing(sqlite3.connect(on_disk.path)) as connection,
         pytest.raises(sqlite3.IntegrityError, match="never"),
     ):
         connection.execute(how.format(table))
@@ -589,10 +602,10 @@ def test_the_register_only_grows(
         "INSERT INTO licence SELECT 'C7', kind, 0, record FROM licence",
     ],
 )
-def test_nothing_is_slipped_in(register: DatabaseRegister, insert: str) -> None:
-    register.import_licences(delivery(right()), at=AT, by=WHO)
+def test_nothing_is_slipped_in(on_disk: DatabaseRegister, insert: str) -> None:
+    on_disk.import_licences(delivery(right()), at=AT, by=WHO)
     with (
-        closing(sqlite3.connect(register.path)) as connection,
+        closing(sqlite3.connect(on_disk.path)) as connection,
         pytest.raises(sqlite3.IntegrityError),
     ):
         connection.execute(insert)
@@ -614,27 +627,27 @@ def test_a_file_that_is_no_register_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_is_named_with_its_licence(
-    register: DatabaseRegister,
+    on_disk: DatabaseRegister,
 ) -> None:
-    register.import_licences(delivery(right()), at=AT, by=WHO)
-    with closing(sqlite3.connect(register.path, isolation_level=None)) as connection:
+    on_disk.import_licences(delivery(right()), at=AT, by=WHO)
+    with closing(sqlite3.connect(on_disk.path, isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER licence_fixed")
         connection.execute("UPDATE licence SET record = '{\"licence_id\": 3}'")
     with pytest.raises(StoreError, match="licence of entry 1"):
-        register.snapshot()
+        on_disk.snapshot()
 
 
 def test_a_register_written_before_a_field_was_known_is_read(
-    register: DatabaseRegister,
+    on_disk: DatabaseRegister,
 ) -> None:
-    register.import_licences(delivery(right()), at=AT, by=WHO)
-    with closing(sqlite3.connect(register.path)) as connection:
+    on_disk.import_licences(delivery(right()), at=AT, by=WHO)
+    with closing(sqlite3.connect(on_disk.path)) as connection:
         (text,) = connection.execute("SELECT record FROM licence").fetchone()
     assert "status_history" not in text, "what says nothing takes no place"
-    assert register.snapshot().licences == (right(),)
+    assert on_disk.snapshot().licences == (right(),)
 
 
-def test_the_time_of_an_entry_is_kept_in_utc(register: DatabaseRegister) -> None:
+def test_the_time_of_an_entry_is_kept_in_utc(register: StoredRegister) -> None:
     _, entry = register.import_licences(
         delivery(right()), at=AT.astimezone(tz=None), by=WHO
     )

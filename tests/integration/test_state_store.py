@@ -302,7 +302,7 @@ def test_damage_is_found_and_the_slot_is_named(
         with pytest.raises(StoreError) as caught:
             read()
         assert str(where) in str(caught.value)
-        assert "empty work folder" in str(caught.value)
+        assert "delete the folder state" in str(caught.value)
 
 
 def test_state_of_earlier_builds_is_refused_by_name_and_written_over(
@@ -476,3 +476,15 @@ def test_damage_elsewhere_does_not_keep_a_window_from_being_read(
     np.testing.assert_array_equal(top, noise[:, :128])
     with pytest.raises(StoreError, match=r"planes from 0, rows from 384"):
         store.read_window(pointer, slice(300, 400), slice(0, 1))
+
+
+def test_whether_anything_is_kept_of_a_line(store: StateStore) -> None:
+    assert not store.holds(LINE)
+    kept = write(store, evidence(0), line=OTHER_LINE)
+    assert not store.holds(LINE)
+    assert store.holds(OTHER_LINE)
+    write(store, evidence(1))
+    assert store.holds(LINE)
+    store.forget([kept], lines=[LINE])
+    assert not store.holds(LINE)
+    assert store.holds(OTHER_LINE)

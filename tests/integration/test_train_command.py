@@ -124,13 +124,13 @@ def test_it_learns_from_verdicts_what_the_rules_cannot_tell(
     assert code == 0
     assert "60 labelled objects" in out
     assert "on 60 held-out objects in 12 places" in out
-    assert f'model = ".{Path("/work")}/models/cause/1"' in out
-    folder = tmp_path / "work" / "models" / "cause" / "1"
+    assert f'model = ".{Path("/work")}/models/cause/3"' in out
+    folder = tmp_path / "work" / "models" / "cause" / "3"
     model = cause_model(folder)  # through every check of the store
-    assert model.model_id == "cause-1"
+    assert model.model_id == "cause-3"
     told = json.loads((folder / METADATA_FILE).read_bytes())
     against = told["metrics"]["comparison"]
-    assert against["in_use"] == "rules-1"
+    assert against["in_use"] == "cause-2"
     assert against["brier_gain"][1] > 0
     assert against["accuracy"][0] > 0.8 > against["accuracy"][1]
     assert told["restricted"]

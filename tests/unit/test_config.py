@@ -163,6 +163,8 @@ ELSEWHERE = {
     "notices.failures": "1",
     "notices.waiting_hours": "1",
     "notices.precision_below": "0.6",
+    "store.url": '"postgresql://watch@db.example.org/office"',
+    "store.schema": '"office_2"',
     "run.work": '"elsewhere"',
     "run.out": '"elsewhere-out"',
     "run.block_size": "64",
@@ -274,6 +276,26 @@ def test_what_cannot_be_delivered_is_refused(
     write: Write, key: str, value: str, rule: str
 ) -> None:
     assert rule in refusal(write({key: value}))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("store.url", '"postgresql://me:secret@host/db"', "holds a password"),
+        ("store.url", '"service=a password=secret"', "holds a password"),
+        ("store.url", '"postgresql://host/db?password=secret"', "holds a password"),
+        ("store.url", '"postgresql://[host/db"', "holds a password"),
+        ("store.url", '"ledger.sqlite"', "must begin with postgresql://"),
+        ("store.schema", '"pg_own"', "store.schema must match"),
+        ("store.schema", "'a\"; DROP'", "store.schema must match"),
+    ],
+)
+def test_a_store_that_tells_a_secret_or_is_none_is_refused(
+    write: Write, key: str, value: str, rule: str
+) -> None:
+    said = refusal(write({key: value}))
+    assert rule in said
+    assert "secret" not in said
 
 
 @pytest.mark.parametrize(

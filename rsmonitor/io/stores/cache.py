@@ -34,8 +34,8 @@ SEARCH_STAYS_FRESH: Final = timedelta(hours=6)
 """A run that starts again within this time does not search again."""
 
 LEFT_BEHIND: Final = timedelta(days=1)
-"""Hidden files and objects that nothing names are removed when they are this old: no
-fetch takes so long."""
+"""Hidden files, objects that nothing names and searches are removed when they are this
+old: no fetch takes so long, and no search is used so long."""
 
 _TEMPORARY: Final = re.compile(r"\..+\.tmp")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -332,7 +332,7 @@ class SceneCache:
         self, *, keep: Callable[[str], bool] | Collection[str], older_than: datetime
     ) -> Pruned:
         """
-        Remove old pieces of products that nothing needs.
+        Remove old pieces of products that nothing needs, and searches of days before.
 
         Parameters
         ----------
@@ -380,6 +380,11 @@ class SceneCache:
             unnamed = path.name not in given_up and path.stat().st_mtime < youngest
             if path.name not in needed and (path.name in given_up or unnamed):
                 _remove(path)
+        # each week asks anew, so what was answered before is never read again
+        for path in _files(self._root / "searches"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < youngest:
+                    _remove(path)
         self._sweep(youngest)
         return Pruned(
             pieces=removed, freed_bytes=before - self.total_bytes(), kept=kept

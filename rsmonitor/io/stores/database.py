@@ -9,7 +9,7 @@ and undo a commit, and the slots it pointed at may have been written over since.
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,164 @@ _CANNOT_WRITE: Final = (
     "SQLITE_IOERR_TRUNCATE",
     "SQLITE_IOERR_DELETE",
 )
+
+
+class SqliteTables:
+    """Tables of one layout in a file; satisfies `rsmonitor.io.stores.tables.Tables`.
+
+    Parameters
+    ----------
+    path : Path
+        The file; nothing is made before something is written.
+    turn : Path
+        Lock file: two processes may both find no file.
+    layout : Layout
+        What it is.
+    """
+
+    def __init__(self, path: Path, *, turn: Path, layout: Layout) -> None:
+        self.path = path
+        self._turn = turn
+        self.layout = layout
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def beside(self, suffix: str) -> "SqliteTables":
+        """
+        Give the tables of a hidden file in the same folder.
+
+        Parameters
+        ----------
+        suffix : str
+            What follows its name.
+
+        Returns
+        -------
+        SqliteTables
+            For a draft that is renamed when it is whole.
+        """
+        path = self.path.with_name(f".{self.path.name}{suffix}")
+        return SqliteTables(path, turn=self._turn, layout=self.layout)
+
+    def exists(self) -> bool:
+        """Say whether there is a file."""
+        return self.path.exists()
+
+    def check(self) -> None:
+        """Refuse a file that is no such database; one that is not there is fine."""
+        if self.exists():
+            with self.reading(older=True):
+                pass
+
+    def stamp(self) -> tuple[object, ...] | None:
+        """Say when the file was written, how large it is, and which file it is."""
+        with contextlib.suppress(OSError):
+            stat = self.path.stat()
+            return stat.st_mtime_ns, stat.st_size, stat.st_ino
+        return None
+
+    def create(self) -> None:
+        """Make an empty file; see `create`."""
+        create(self.path, turn=self._turn, layout=self.layout)
+
+    def upgrade(self) -> Path | None:
+        """Bring an older file up to date; see `upgrade`."""
+        return upgrade(self.path, turn=self._turn, layout=self.layout)
+
+    @contextlib.contextmanager
+    def reading(self, *, older: bool = False) -> Iterator[sqlite3.Connection]:
+        """Hold one instant of the file; see `reading`."""
+        with reading(self.path, self.layout, older=older) as connection:
+            connection.execute("BEGIN")  # one instant for all tables
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Hold the only write transaction; see `writing`."""
+        with writing(self.path, self.layout) as connection:
+            yield connection
+
+    def field(self, column: str, *path: str) -> str:
+        """Give the SQL of one value inside a column of JSON."""
+        return f"{column} ->> '$.{'.'.join(path)}'"
+
+    def problems(self) -> list[str]:
+        """
+        Look for damage, for rows without their parent, and for open doors.
+
+        The indexes are held against what they are made of, by SQLite. A file of an
+        older schema can be looked at as it is.
+
+        Returns
+        -------
+        list of str
+            What is wrong, in words; empty if nothing is.
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be read at all.
+        """
+        with reading(self.path, self.layout, older=True) as connection:
+            whole = connection.execute("PRAGMA integrity_check").fetchall()
+            orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
+            triggers = connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+            ).fetchall()
+        return found_problems(
+            self.name,
+            self.layout,
+            damage=[text for (text,) in whole if text != "ok"],
+            orphans=[table for table, *_ in orphans],
+            triggers=[name for (name,) in triggers],
+        )
+
+
+def found_problems(
+    name: str,
+    layout: Layout,
+    *,
+    damage: Iterable[str],
+    orphans: Iterable[str],
+    triggers: Iterable[str],
+) -> list[str]:
+    """
+    Put in words what a database was found to lack.
+
+    Parameters
+    ----------
+    name : str
+        Where it is.
+    layout : Layout
+        What it is.
+    damage : iterable of str
+        What the database says of damage.
+    orphans : iterable of str
+        For each row without its parent the table of the row.
+    triggers : iterable of str
+        The triggers that are there.
+
+    Returns
+    -------
+    list of str
+        One sentence a problem.
+    """
+    gone = ", ".join(sorted(layout.triggers - set(triggers)))
+    return [
+        *(f"{name}: {text}" for text in damage),
+        *(
+            f"{name}: a row of table {table} names {layout.parent} that is not there"
+            for table in orphans
+        ),
+        *(
+            [f"{name}: triggers that keep the past were removed: {gone}"]
+            if gone
+            else []
+        ),
+    ]
 
 
 @contextlib.contextmanager

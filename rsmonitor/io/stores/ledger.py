@@ -1,9 +1,8 @@
-"""The ledger: one SQLite file, one transaction a run, one chain of events."""
+"""The ledger: one transaction a run, one chain of events; here in a SQLite file."""
 
-import contextlib
 import hashlib
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from rsmonitor.errors import ContractError, StoreError
@@ -17,53 +16,30 @@ from rsmonitor.io.stores.commit import (
     check_head,
     check_same,
 )
-from rsmonitor.io.stores.database import create, upgrade, writing
+from rsmonitor.io.stores.database import SqliteTables
 from rsmonitor.io.stores.ledger_reading import LedgerReader, pointer_of
+from rsmonitor.io.stores.ledger_schema import LEDGER
+from rsmonitor.io.stores.tables import Connection
 from rsmonitor.records.acquisition import Product
 from rsmonitor.records.district import IDENTIFIER
 from rsmonitor.records.event import GENESIS, Event, EventDraft
 from rsmonitor.records.run import RunCommit
 
 
-class SqliteLedger(LedgerReader):
-    """The ledger in a file; satisfies `rsmonitor.interfaces.Ledger`.
+class StoredLedger(LedgerReader):
+    """A ledger in a database; what SQLite and PostgreSQL have in common.
 
-    Nothing is made on disk before the first commit; a ledger that does not exist
-    reads as an empty one. Every call opens the file anew, so an instance may be used
-    from several threads.
+    Nothing is made before the first commit; a ledger that does not exist reads as an
+    empty one. Every call connects anew, so an instance may be used from several
+    threads.
 
     Parameters
     ----------
-    path : Path
-        The SQLite file.
-    locks : Path
-        Folder of the lock files, on the same machine as the runs.
+    tables : Tables
+        Where it is.
     """
 
-    def __init__(self, path: Path, *, locks: Path) -> None:
-        super().__init__(path)
-        self._locks = locks
-
-    def upgrade(self) -> Path | None:
-        """
-        Bring a ledger of an older version to the schema of today.
-
-        Returns
-        -------
-        Path or None
-            The copy of the file as it was; None if nothing was done.
-
-        Raises
-        ------
-        StoreError
-            If the ledger is damaged.
-        OutputError
-            If it cannot be written.
-        """
-        return upgrade(self._path, turn=self._locks / ".ledger.lock")
-
-    @contextlib.contextmanager
-    def lock(self, district: str) -> Iterator[None]:
+    def lock(self, district: str) -> AbstractContextManager[None]:
         """
         Hold a district for this process; the lock dies with it.
 
@@ -72,27 +48,44 @@ class SqliteLedger(LedgerReader):
         district : str
             `District.code`.
 
-        Yields
-        ------
-        None
-            While it is held.
+        Returns
+        -------
+        context manager
+            It is held inside.
 
         Raises
         ------
-        BusyError
-            If another run holds it, in this process or another; the message says
-            which process, since when.
         ContractError
             If the district is no plain name.
-        OutputError
-            If the lock file cannot be made.
         """
         if not IDENTIFIER.fullmatch(district):
             raise ContractError(
                 f"district must match {IDENTIFIER.pattern}, got {district!r}"
             )
-        with lock_file(self._locks / f"{district}.lock", what=f"district {district}"):
-            yield
+        return self._held(district)
+
+    def _held(self, district: str) -> AbstractContextManager[None]:
+        """Hold a district whose name is plain."""
+        raise NotImplementedError
+
+    def upgrade(self) -> Path | None:
+        """
+        Bring a ledger of an older version to the schema of today.
+
+        Returns
+        -------
+        Path or None
+            The copy of the ledger as it was, where one is made; None if nothing was
+            done.
+
+        Raises
+        ------
+        StoreError
+            If the ledger is damaged.
+        OutputError
+            If it cannot be written.
+        """
+        raise NotImplementedError
 
     def retire(self, lines: Iterable[str]) -> None:
         """
@@ -112,9 +105,9 @@ class SqliteLedger(LedgerReader):
         OutputError
             If it cannot be written.
         """
-        if not self._path.exists():
+        if not self.exists():
             return
-        with writing(self._path) as connection:
+        with self._tables.writing() as connection:
             for line in lines:
                 connection.execute("DELETE FROM slot WHERE line = ?", (line,))
                 connection.execute("DELETE FROM applied WHERE line = ?", (line,))
@@ -144,8 +137,9 @@ class SqliteLedger(LedgerReader):
         """
         check_commit(commit)
         rows = _Rows(commit)
-        create(self._path, turn=self._locks / ".ledger.lock")
-        with writing(self._path) as connection:
+        self._tables.create()
+        with self._tables.writing() as connection:
+            self._fence(connection, commit.record.district)
             self._commit(connection, commit, rows)
 
     def append(
@@ -186,24 +180,30 @@ class SqliteLedger(LedgerReader):
         chained(drafts, *self.head())  # refused before anything is made
         if not drafts:
             return ()
-        create(self._path, turn=self._locks / ".ledger.lock")
-        with writing(self._path) as connection:
+        self._tables.create()
+        with self._tables.writing() as connection:
             end = _end(connection)
             check_head(end, expected_head)
             events = chained(drafts, *end)
             _write_events(connection, events)
         return tuple(events)
 
-    def _commit(
-        self, connection: sqlite3.Connection, commit: RunCommit, rows: "_Rows"
-    ) -> None:
+    def _fence(self, connection: Connection, district: str) -> None:
+        """Refuse a commit under a lock that was lost; a file's lock cannot be."""
+
+    def _commit(self, connection: Connection, commit: RunCommit, rows: "_Rows") -> None:
         """Write all rows of a run; the caller's transaction is open."""
         record = commit.record
         if connection.execute(
             "SELECT 1 FROM run WHERE run_id = ?", (record.run_id,)
         ).fetchone():
-            raise StoreError(f"run {record.run_id} is already committed, {self._path}")
-        connection.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?)", rows.run)
+            raise StoreError(f"run {record.run_id} is already committed, {self.name}")
+        connection.execute(
+            "INSERT INTO run "
+            "(rowid, run_id, line, district, week, finished_at, record) "
+            "SELECT coalesce(max(rowid), 0) + 1, ?, ?, ?, ?, ?, ? FROM run",
+            rows.run,
+        )
 
         for pointer in commit.pointers:
             old = connection.execute(
@@ -214,7 +214,11 @@ class SqliteLedger(LedgerReader):
             with self._blaming("slot"):
                 check_flip(pointer_of(*old) if old else None, pointer)
         connection.executemany(
-            "INSERT OR REPLACE INTO slot VALUES (?, ?, ?, ?, ?, ?, ?)", rows.slots
+            "INSERT INTO slot (line, grid_id, block_id, kind, slot, sha256, run_id) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (line, grid_id, block_id, kind) DO UPDATE SET "
+            "slot = excluded.slot, sha256 = excluded.sha256, run_id = excluded.run_id",
+            rows.slots,
         )
 
         if commit.replayed:
@@ -228,21 +232,74 @@ class SqliteLedger(LedgerReader):
             if old:
                 check_same(self._decoded(Product, "applied", *old), product)
             else:
-                connection.execute("INSERT INTO applied VALUES (?, ?, ?, ?, ?, ?)", row)
+                connection.execute(
+                    "INSERT INTO applied (line, grid_id, platform, datatake_start, "
+                    "product, run_id) VALUES (?, ?, ?, ?, ?, ?)",
+                    row,
+                )
 
         district = (record.district,)
         connection.execute("DELETE FROM site WHERE district = ?", district)
-        connection.executemany("INSERT INTO site VALUES (?, ?, ?, ?)", rows.sites)
-        connection.execute("DELETE FROM alert WHERE district = ?", district)
-        connection.executemany("INSERT INTO alert VALUES (?, ?, ?, ?)", rows.alerts)
         connection.executemany(
-            "INSERT INTO alert_version (alert_id, sha256, record, run_id) "
-            "SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM alert_version "
+            "INSERT INTO site (district, site_id, record, run_id) VALUES (?, ?, ?, ?)",
+            rows.sites,
+        )
+        connection.execute("DELETE FROM alert WHERE district = ?", district)
+        connection.executemany(
+            "INSERT INTO alert (district, alert_id, record, run_id) "
+            "VALUES (?, ?, ?, ?)",
+            rows.alerts,
+        )
+        connection.executemany(
+            "INSERT INTO alert_version (place, alert_id, sha256, record, run_id) "
+            "SELECT (SELECT coalesce(max(place), 0) + 1 FROM alert_version), "
+            "?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM alert_version "
             "WHERE alert_id = ? AND sha256 = ?)",
             [(*row, *row[:2]) for row in rows.versions],
         )
 
         _write_events(connection, chained(commit.events, *_end(connection)))
+
+
+class SqliteLedger(StoredLedger):
+    """The ledger in a file; satisfies `rsmonitor.interfaces.Ledger`.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file.
+    locks : Path
+        Folder of the lock files, on the same machine as the runs.
+    """
+
+    def __init__(self, path: Path, *, locks: Path) -> None:
+        self._path = path
+        self._locks = locks
+        self._file = SqliteTables(path, turn=locks / ".ledger.lock", layout=LEDGER)
+        super().__init__(self._file)
+
+    def upgrade(self) -> Path | None:
+        """
+        Bring a ledger of an older version to the schema of today.
+
+        Returns
+        -------
+        Path or None
+            The copy of the file as it was; None if nothing was done.
+
+        Raises
+        ------
+        StoreError
+            If the ledger is damaged.
+        OutputError
+            If it cannot be written.
+        """
+        return self._file.upgrade()
+
+    def _held(self, district: str) -> AbstractContextManager[None]:
+        """Lock a file; the message names the process that holds it, and since when."""
+        path = self._locks / f"{district}.lock"
+        return lock_file(path, what=f"district {district}")
 
 
 class _Rows:
@@ -292,7 +349,7 @@ class _Rows:
         ]
 
 
-def _end(connection: sqlite3.Connection) -> tuple[int, str]:
+def _end(connection: Connection) -> tuple[int, str]:
     """Give number and hash of the last event."""
     row = connection.execute(
         "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1"
@@ -300,7 +357,7 @@ def _end(connection: sqlite3.Connection) -> tuple[int, str]:
     return row or (0, GENESIS)
 
 
-def _write_events(connection: sqlite3.Connection, events: Iterable[Event]) -> None:
+def _write_events(connection: Connection, events: Iterable[Event]) -> None:
     """Write links at the end of the chain."""
     connection.executemany(
         "INSERT INTO event (seq, prev_hash, hash, kind, at, who, body) "

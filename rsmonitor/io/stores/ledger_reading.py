@@ -1,47 +1,32 @@
-"""What a ledger in a file says, read over connections that cannot write."""
+"""What a ledger says, read over connections that cannot write."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TypeVar
 
 from rsmonitor.errors import ContractError, StoreError
 from rsmonitor.io.stores.codec import decode_text
-from rsmonitor.io.stores.commit import chain_problems
-from rsmonitor.io.stores.database import reading
+from rsmonitor.io.stores.ledger_chain import ChainReader
 from rsmonitor.io.stores.ledger_schema import (
-    FINDINGS_OF_WITHHELD,
     OLDER_VERSIONS,
     with_later_fields,
 )
-from rsmonitor.io.stores.ledger_verification import file_problems
 from rsmonitor.records.acquisition import Product
 from rsmonitor.records.alert import Alert
 from rsmonitor.records.case import Said
-from rsmonitor.records.event import GENESIS, Event
-from rsmonitor.records.finding import withheld_by
 from rsmonitor.records.run import RunRecord, SlotPointer, StateKind
 from rsmonitor.records.site import Site
+from rsmonitor.records.week import IsoWeek
 
 _R = TypeVar("_R")
 
-_EVENTS_AT_A_TIME: Final = 1000
 
+class LedgerReader(ChainReader):
+    """A ledger, read; one that does not exist reads as an empty one.
 
-class LedgerReader:
-    """A ledger in a file, read; one that does not exist reads as an empty one.
-
-    Every call opens the file anew, so an instance may be used from several threads.
-
-    Parameters
-    ----------
-    path : Path
-        The SQLite file.
+    Every call connects anew, so an instance may be used from several threads.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
 
     def runs(self, district: str) -> tuple[RunRecord, ...]:
         """
@@ -193,7 +178,7 @@ class LedgerReader:
         """
         rows = self._rows(
             "SELECT alert_id, record, place <= CAST(coalesce("
-            "(SELECT value FROM meta WHERE key = ?), 0) AS INTEGER) "
+            "(SELECT value FROM meta WHERE key = ?), '0') AS INTEGER) "
             "FROM alert_version WHERE alert_id = ? ORDER BY place",
             OLDER_VERSIONS,
             alert_id,
@@ -224,9 +209,16 @@ class LedgerReader:
         StoreError
             If the ledger is damaged or of an unknown schema version.
         """
+        told = ", ".join(
+            self._tables.field("v.record", *path)
+            for path in (
+                ("site", "site_id"),
+                ("version",),
+                ("site", "latest", "disturbance", "area_m2"),
+            )
+        )
         rows = self._rows(
-            "SELECT alert_id, v.record ->> '$.site.site_id', v.record ->> '$.version', "
-            "v.record ->> '$.site.latest.disturbance.area_m2', finished_at "
+            f"SELECT alert_id, {told}, finished_at "  # noqa: S608 - constants
             "FROM alert_version AS v JOIN run USING (run_id) WHERE district = ? "
             "ORDER BY place",
             district,
@@ -236,12 +228,125 @@ class LedgerReader:
                 Said(
                     alert_id=alert_id,
                     site_id=site_id,
-                    version=version,
-                    area_m2=area_m2,
+                    version=int(version),
+                    area_m2=float(area_m2),
                     at=datetime.fromisoformat(at),
                 )
                 for alert_id, site_id, version, area_m2, at in rows
             )
+
+    def first_weeks(self, district: str) -> dict[tuple[str, int], IsoWeek]:
+        """
+        Give the week in which each version of each alert of a district was first said.
+
+        Parameters
+        ----------
+        district : str
+            `District.code`.
+
+        Returns
+        -------
+        dict of tuple of str and int to IsoWeek
+            By `Alert.alert_id` and `Alert.version`.
+
+        Raises
+        ------
+        StoreError
+            If the ledger is damaged or of an unknown schema version.
+        """
+        version = self._tables.field("v.record", "version")
+        rows = self._rows(
+            f"SELECT v.alert_id, {version}, run.week "  # noqa: S608 - constants
+            "FROM alert_version AS v JOIN run USING (run_id) WHERE run.district = ? "
+            "ORDER BY v.place",
+            district,
+        )
+        weeks: dict[tuple[str, int], IsoWeek] = {}
+        with self._blaming("alert_version"):
+            for alert_id, number, week in rows:
+                weeks.setdefault((alert_id, int(number)), IsoWeek.parse(week))
+        return weeks
+
+    def run_that_said(self, alert_id: str) -> str | None:
+        """
+        Name the run that first said the last version of an alert.
+
+        Parameters
+        ----------
+        alert_id : str
+            `Alert.alert_id`.
+
+        Returns
+        -------
+        str or None
+            `RunRecord.run_id`; None if nothing was ever said of it.
+
+        Raises
+        ------
+        StoreError
+            If the ledger is damaged or of an unknown schema version.
+        """
+        rows = self._rows(
+            "SELECT run_id FROM alert_version WHERE alert_id = ? "
+            "ORDER BY place DESC LIMIT 1",
+            alert_id,
+        )
+        return rows[0][0] if rows else None
+
+    def last_runs(self) -> dict[str, tuple[int, int, str]]:
+        """
+        Say of each district how many runs it has, and which was committed last.
+
+        Returns
+        -------
+        dict of str to tuple
+            By `District.code`: how many, the place of the last one in the order of
+            commits of all districts, and its `RunRecord.run_id`.
+
+        Raises
+        ------
+        StoreError
+            If the ledger is damaged or of an unknown schema version.
+        """
+        rows = self._rows(
+            "SELECT run.district, many, run.rowid, run.run_id FROM run JOIN ("
+            "SELECT max(rowid) AS place, count(*) AS many FROM run GROUP BY district"
+            ") AS newest ON run.rowid = newest.place ORDER BY run.district"
+        )
+        return {district: (many, place, run) for district, many, place, run in rows}
+
+    def districts_of(self, site_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """
+        Say in which districts sites lie.
+
+        Parameters
+        ----------
+        site_ids : iterable of str
+            Values of `Site.site_id`; what is not there is left out.
+
+        Returns
+        -------
+        dict of str to tuple of str
+            By `District.code` the sites that are there, in order.
+
+        Raises
+        ------
+        StoreError
+            If the ledger is damaged or of an unknown schema version.
+        """
+        wanted = sorted(set(site_ids))
+        if not wanted:
+            return {}
+        marks = ", ".join("?" for _ in wanted)
+        rows = self._rows(
+            "SELECT district, site_id FROM site "  # noqa: S608 - marks
+            f"WHERE site_id IN ({marks}) ORDER BY site_id",
+            *wanted,
+        )
+        found: dict[str, tuple[str, ...]] = {}
+        for district, site_id in rows:
+            found[district] = (*found.get(district, ()), site_id)
+        return found
 
     def lines(self, district: str) -> tuple[str, ...]:
         """
@@ -270,150 +375,17 @@ class LedgerReader:
         )
         return tuple(line for (line,) in rows)
 
-    def events(self) -> Iterator[Event]:
-        """
-        Read the audit chain from its start.
-
-        Yields
-        ------
-        Event
-            In order; events that are committed meanwhile are included.
-
-        Raises
-        ------
-        StoreError
-            If the ledger is damaged or of an unknown schema version.
-        """
-        last = 0
-        while True:
-            # page by page: a reader that stays would keep writers waiting
-            rows = self._rows(
-                "SELECT seq, prev_hash, hash, kind, at, who, body FROM event "
-                "WHERE seq > ? ORDER BY seq LIMIT ?",
-                last,
-                _EVENTS_AT_A_TIME,
-                older=True,
-            )
-            for row in rows:
-                event = _event(*row)
-                yield event
-                last = event.seq
-            if len(rows) < _EVENTS_AT_A_TIME:
-                return
-
-    def withheld(self) -> frozenset[str]:
-        """
-        Name the sites, of all districts, of which somebody's last word is special use.
-
-        What this reads does not grow with the chain: indexes lead to what was said of
-        these sites alone. Only a ledger that nothing was written to since the indexes
-        came is read whole.
-
-        Returns
-        -------
-        frozenset of str
-            Values of `Site.site_id`.
-
-        Raises
-        ------
-        StoreError
-            If the ledger is damaged or of an unknown schema version, or an event says
-            special use and not of which site.
-        """
-        rows = self._rows(FINDINGS_OF_WITHHELD)
-        try:
-            return withheld_by(_event(*row) for row in rows)
-        except ContractError as error:
-            raise StoreError(
-                f"{self._path}: {error}; 'rsmonitor verify' says more"
-            ) from error
-
-    def head(self) -> tuple[int, str]:
-        """
-        Give the end of the chain: what to write down elsewhere, and `verify` against.
-
-        Returns
-        -------
-        seq : int
-            Number of events.
-        hash : str
-            `Event.hash` of the last one; `GENESIS` if there is none.
-
-        Raises
-        ------
-        StoreError
-            If the ledger is damaged or of an unknown schema version.
-        """
-        rows = self._rows(
-            "SELECT seq, hash FROM event ORDER BY seq DESC LIMIT 1", older=True
-        )
-        return rows[0] if rows else (0, GENESIS)
-
-    def last(self) -> Event | None:
-        """
-        Give the last event, which the published head names.
-
-        Returns
-        -------
-        Event or None
-            None if there is none.
-
-        Raises
-        ------
-        StoreError
-            If the ledger is damaged or of an unknown schema version.
-        """
-        rows = self._rows(
-            "SELECT seq, prev_hash, hash, kind, at, who, body FROM event "
-            "ORDER BY seq DESC LIMIT 1",
-            older=True,
-        )
-        return _event(*rows[0]) if rows else None
-
-    def verify(self, *heads: tuple[int, str] | None) -> list[str]:
-        """
-        Check the chain link by link, and the file that holds it.
-
-        A chain that was cut, or written anew from some point on, is whole in itself:
-        only a head that was kept elsewhere shows it. A ledger of an older schema can
-        be verified as it is.
-
-        Parameters
-        ----------
-        *heads : tuple of int and str, or None
-            What `head` gave once.
-
-        Returns
-        -------
-        list of str
-            What is wrong, in words; empty if nothing is.
-
-        Raises
-        ------
-        StoreError
-            If the file cannot be read as a ledger at all.
-        """
-        problems = file_problems(self._path) if self._path.exists() else []
-        return problems + chain_problems(self.events(), *heads)
-
-    def _rows(self, query: str, *values: object, older: bool = False) -> list[Any]:
-        """Read rows; a ledger that does not exist has none."""
-        if not self._path.exists():
-            return []
-        with reading(self._path, older=older) as connection:
-            return connection.execute(query, values).fetchall()
-
     def _decoded(self, kind: type[_R], table: str, key: str, text: str) -> _R:
         """Read a stored record."""
-        return decode_text(kind, text, where=f"{self._path}, table {table}, {key}")
+        return decode_text(kind, text, where=f"{self.name}, table {table}, {key}")
 
     @contextlib.contextmanager
     def _blaming(self, table: str) -> Iterator[None]:
         """Say where a row lies that its record refuses."""
         try:
             yield
-        except (ContractError, TypeError) as error:
-            raise StoreError(f"{self._path}, table {table}: {error}") from error
+        except (ContractError, TypeError, ValueError) as error:
+            raise StoreError(f"{self.name}, table {table}: {error}") from error
 
 
 def pointer_of(
@@ -451,18 +423,4 @@ def pointer_of(
         kind=kind,
         slot=slot,
         sha256=sha256,
-    )
-
-
-def _event(*row: Any) -> Event:  # noqa: ANN401 - the columns of a row
-    """Make an event of a row."""
-    seq, prev_hash, digest, kind, at, who, body = row
-    return Event(
-        seq=seq,
-        prev_hash=prev_hash,
-        hash=digest,
-        kind=kind,
-        at=at,
-        who=who,
-        body=body,
     )

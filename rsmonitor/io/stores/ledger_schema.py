@@ -3,7 +3,7 @@
 import json
 from typing import Final
 
-from rsmonitor.io.stores.layout import Layout
+from rsmonitor.io.stores.layout import Layout, Table
 from rsmonitor.records.event import canonical_json
 from rsmonitor.records.finding import FINDING_KINDS, SAYS_SPECIAL_USE, SAYS_VERDICT
 
@@ -103,16 +103,6 @@ CREATE TRIGGER alert_version_fixed BEFORE UPDATE ON alert_version
 BEGIN SELECT RAISE(ABORT, 'what an alert said is never changed'); END;
 """
 
-TRIGGERS: Final = (
-    "alert_version_fixed",
-    "alert_version_kept",
-    "alert_version_new",
-    "event_fixed",
-    "event_in_order",
-    "event_kept",
-)
-"""What refuses a change of the past; a ledger without one was opened by somebody."""
-
 OLDER_VERSIONS: Final = "alert_versions_of_schema_1"  # as in the migration below
 """Key in ``meta``: up to which place `alert_version` holds texts of the first schema.
 They stay as they are, because what an alert said is never changed; who reads them
@@ -147,29 +137,116 @@ DROP TABLE slot_before;
 
 
 _KINDS: Final = ", ".join(f"'{kind.value}'" for kind in FINDING_KINDS)
-_IS_FINDING: Final = f"kind IN ({_KINDS}) AND instr(body, '{SAYS_VERDICT}') > 0"
-_IS_SPECIAL_USE: Final = f"{_IS_FINDING} AND instr(body, '{SAYS_SPECIAL_USE}') > 0"
-# empty where a body is damaged, so that it is still found
+
+
+def is_finding(contains: str, *, special_use: bool = False) -> str:
+    """
+    Give the SQL condition that an event is a finding.
+
+    Parameters
+    ----------
+    contains : str
+        SQL function of a text and a part that gives where the part begins, or 0.
+    special_use : bool, default False
+        Only one of special use.
+
+    Returns
+    -------
+    str
+        A condition on the columns of ``event``.
+    """
+    told = f"kind IN ({_KINDS}) AND {contains}(body, '{SAYS_VERDICT}') > 0"
+    if not special_use:
+        return told
+    return f"{told} AND {contains}(body, '{SAYS_SPECIAL_USE}') > 0"
+
+
+def findings_of_withheld(contains: str, site: str) -> str:
+    """
+    Give the SQL of all that was said of sites of which somebody once said special use.
+
+    Parameters
+    ----------
+    contains : str
+        As in `is_finding`.
+    site : str
+        SQL expression of the site in ``body``; empty where a body is damaged, so that
+        it is still found.
+
+    Returns
+    -------
+    str
+        A query of whole events, in order.
+    """
+    special = is_finding(contains, special_use=True)
+    return (
+        "SELECT seq, prev_hash, hash, kind, at, who, body FROM event "  # noqa: S608 - ours
+        f"WHERE {is_finding(contains)} AND {site} IN "
+        f"(SELECT {site} FROM event WHERE {special}) ORDER BY seq"
+    )
+
+
 _SITE: Final = (
     "coalesce(CASE WHEN json_valid(body) THEN json_extract(body, '$.site_id') END, '')"
 )
 
-FINDINGS_OF_WITHHELD: Final = (
-    "SELECT seq, prev_hash, hash, kind, at, who, body FROM event "  # noqa: S608 - ours
-    f"WHERE {_IS_FINDING} AND {_SITE} IN "
-    f"(SELECT {_SITE} FROM event WHERE {_IS_SPECIAL_USE}) ORDER BY seq"
-)
-"""Everything that was said of sites of which somebody once said special use."""
+FINDINGS_OF_WITHHELD: Final = findings_of_withheld("instr", _SITE)
+"""`findings_of_withheld` in SQLite."""
 
 INDEXES: Final = tuple(
     f"CREATE INDEX IF NOT EXISTS {name} ON event ({_SITE}) WHERE {which}"
     for name, which in (
-        ("finding_of_site", _IS_FINDING),
-        ("finding_of_special_use", _IS_SPECIAL_USE),
+        ("finding_of_site", is_finding("instr")),
+        ("finding_of_special_use", is_finding("instr", special_use=True)),
     )
 )
 """Derived from the chain by SQLite itself, whichever program writes to it, and held
 against it by ``PRAGMA integrity_check``: hence no schema version of their own."""
+
+TABLES: Final = (
+    Table(
+        name="event",
+        columns=("seq", "prev_hash", "hash", "kind", "at", "who", "body"),
+        order=("seq",),
+    ),
+    Table(
+        name="run",
+        columns=(
+            *("rowid", "run_id", "line", "district", "week", "finished_at"),
+            "record",
+        ),
+        order=("rowid",),
+    ),
+    Table(
+        name="slot",
+        columns=("line", "grid_id", "block_id", "kind", "slot", "sha256", "run_id"),
+        order=("line", "grid_id", "block_id", "kind"),
+    ),
+    Table(
+        name="applied",
+        columns=(
+            *("line", "grid_id", "platform", "datatake_start", "product"),
+            "run_id",
+        ),
+        order=("line", "grid_id", "platform", "datatake_start"),
+    ),
+    Table(
+        name="site",
+        columns=("district", "site_id", "record", "run_id"),
+        order=("district", "site_id"),
+    ),
+    Table(
+        name="alert",
+        columns=("district", "alert_id", "record", "run_id"),
+        order=("district", "alert_id"),
+    ),
+    Table(
+        name="alert_version",
+        columns=("place", "alert_id", "sha256", "record", "run_id"),
+        order=("place",),
+    ),
+)
+"""Everything that a ledger says, but for `OLDER_VERSIONS` in ``meta``."""
 
 LEDGER: Final = Layout(
     what="ledger",
@@ -178,6 +255,9 @@ LEDGER: Final = Layout(
     schema=_SCHEMA,
     migrations=_MIGRATIONS,
     indexes=INDEXES,
+    queries={"findings_of_withheld": FINDINGS_OF_WITHHELD},
+    tables=TABLES,
+    reference=("run_id", "run", "run_id"),
 )
 """The ledger of runs."""
 

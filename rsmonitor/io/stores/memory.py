@@ -171,6 +171,22 @@ class MemoryStateStore:
             raise StoreError(f"{name} is damaged: its digest is not {pointer.sha256}")
         return array
 
+    def holds(self, line: str) -> bool:
+        """
+        Say whether anything at all is kept of a line.
+
+        Parameters
+        ----------
+        line : str
+            Which line.
+
+        Returns
+        -------
+        bool
+            True if a slot is.
+        """
+        return any(place[0] == line for place, _ in self._slots)
+
     def forget(self, keep: Iterable[SlotPointer], *, lines: Iterable[str]) -> None:
         """
         Remove the blocks of `lines` that no pointer of `keep` points at.

@@ -1,4 +1,4 @@
-"""What looks showed of sites: one small row for each site and look, in SQLite.
+"""What looks showed of sites: one small row for each site and look.
 
 A row is known by site and acquisition, so writing the same twice leaves it once, and a
 product that is processed again replaces what its older version said. The file can be
@@ -11,9 +11,24 @@ from typing import Any, Final
 
 from rsmonitor.errors import ContractError
 from rsmonitor.io.stores.codec import decode, decode_text, encode_text
-from rsmonitor.io.stores.database import create, reading, writing
-from rsmonitor.io.stores.layout import Layout
+from rsmonitor.io.stores.database import SqliteTables
+from rsmonitor.io.stores.layout import Layout, Table
+from rsmonitor.io.stores.tables import Tables
 from rsmonitor.records.lifecycle import HistoryCurve, Observation
+
+_COLUMNS: Final = (
+    "site_id",
+    "look",
+    "product_id",
+    "day",
+    "share_seen",
+    "ndvi",
+    "predicted",
+    "ring",
+    "ring_predicted",
+    "bare_share",
+    "area_m2",
+)
 
 OBSERVATIONS: Final = Layout(
     what="diary of sites",
@@ -47,41 +62,52 @@ CREATE TABLE curve (
     PRIMARY KEY (district, site_id)
 ) WITHOUT ROWID;
 """,
+    tables=(
+        Table(
+            name="observation",
+            columns=("district", *_COLUMNS),
+            order=("district", "site_id", "look"),
+        ),
+        Table(
+            name="curve",
+            columns=("district", "site_id", "record"),
+            order=("district", "site_id"),
+        ),
+    ),
 )
 """``rsmd``: the file of observations."""
 
-_COLUMNS: Final = (
-    "site_id",
-    "look",
-    "product_id",
-    "day",
-    "share_seen",
-    "ndvi",
-    "predicted",
-    "ring",
-    "ring_predicted",
-    "bare_share",
-    "area_m2",
+_KEEP_LOOK: Final = (
+    "INSERT INTO observation "  # noqa: S608 - constants
+    f"(district, {', '.join(_COLUMNS)}) VALUES (?, {', '.join('?' for _ in _COLUMNS)}) "
+    "ON CONFLICT (district, site_id, look) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS[2:])
+)
+_KEEP_CURVE: Final = (
+    "INSERT INTO curve (district, site_id, record) VALUES (?, ?, ?) "
+    "ON CONFLICT (district, site_id) DO UPDATE SET record = excluded.record"
 )
 
 
-class SqliteObservations:
-    """Observations in a file; satisfies `rsmonitor.pipeline.following.Diary`.
+class StoredObservations:
+    """Observations in a database; satisfies `rsmonitor.interfaces.Diary`.
 
-    Nothing is made on disk before the first row; a file that does not exist reads as
-    an empty one. Every call opens the file anew.
+    Nothing is made before the first row; a diary that does not exist reads as an empty
+    one. Every call connects anew.
 
     Parameters
     ----------
-    path : Path
-        The SQLite file.
-    locks : Path
-        Folder of the lock files.
+    tables : Tables
+        Where they are.
     """
 
-    def __init__(self, path: Path, *, locks: Path) -> None:
-        self._path = path
-        self._locks = locks
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    @property
+    def tables(self) -> Tables:
+        """What holds it."""
+        return self._tables
 
     def held(self, district: str) -> Mapping[str, Mapping[str, str]]:
         """
@@ -106,7 +132,8 @@ class SqliteObservations:
         """
         held: dict[str, dict[str, str]] = {}
         for site_id, look, product_id in self._rows(
-            "SELECT site_id, look, product_id FROM observation WHERE district = ?",
+            "SELECT site_id, look, product_id FROM observation WHERE district = ? "
+            "ORDER BY site_id, look",
             district,
         ):
             held.setdefault(site_id, {})[look] = product_id
@@ -133,11 +160,12 @@ class SqliteObservations:
         BusyError
             If a writer kept it for half a minute.
         """
-        where = f"{self._path}, table curve"
+        where = f"{self._tables.name}, table curve"
         return {
             site_id: decode_text(HistoryCurve, record, where=where)
             for site_id, record in self._rows(
-                "SELECT site_id, record FROM curve WHERE district = ?", district
+                "SELECT site_id, record FROM curve WHERE district = ? ORDER BY site_id",
+                district,
             )
         }
 
@@ -170,7 +198,7 @@ class SqliteObservations:
             f"WHERE district = ?{only} ORDER BY site_id, day, look",
             *((district,) if site_id is None else (district, site_id)),
         )
-        where = f"{self._path}, table observation"
+        where = f"{self._tables.name}, table observation"
         return tuple(
             decode(Observation, dict(zip(_COLUMNS, row, strict=True)), where=where)
             for row in rows
@@ -211,30 +239,38 @@ class SqliteObservations:
         told = [(district, curve.site_id, encode_text(curve)) for curve in curves]
         if not (rows or told):
             return
-        create(self._path, turn=self._locks / ".observations.lock", layout=OBSERVATIONS)
-        marks = ", ".join("?" * (len(_COLUMNS) + 1))
-        with writing(self._path, OBSERVATIONS) as connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO observation "  # noqa: S608 - constants
-                f"(district, {', '.join(_COLUMNS)}) VALUES ({marks})",
-                rows,
-            )
-            connection.executemany(
-                "INSERT OR REPLACE INTO curve (district, site_id, record) "
-                "VALUES (?, ?, ?)",
-                told,
-            )
+        self._tables.create()
+        with self._tables.writing() as connection:
+            connection.executemany(_KEEP_LOOK, rows)
+            connection.executemany(_KEEP_CURVE, told)
 
     def _rows(self, query: str, *values: str) -> Sequence[Sequence[Any]]:
-        """Ask the file; one that is not there is empty."""
-        if not self._path.exists():
+        """Ask the database; one that is not there is empty."""
+        if not self._tables.exists():
             return []
-        with reading(self._path, OBSERVATIONS) as connection:
+        with self._tables.reading() as connection:
             return connection.execute(query, values).fetchall()
+
+
+class SqliteObservations(StoredObservations):
+    """Observations in a file.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file.
+    locks : Path
+        Folder of the lock files.
+    """
+
+    def __init__(self, path: Path, *, locks: Path) -> None:
+        turn = locks / ".observations.lock"
+        super().__init__(SqliteTables(path, turn=turn, layout=OBSERVATIONS))
 
 
 def _row(observation: Observation) -> tuple[Any, ...]:
     """Write an observation as the values of its columns."""
     values = [getattr(observation, name) for name in _COLUMNS]
     values[_COLUMNS.index("day")] = observation.day.isoformat()
-    return tuple(values)
+    # no negative zero: SQLite does not keep its sign, and both must hold the same
+    return tuple(v + 0.0 if isinstance(v, float) else v for v in values)

@@ -1,4 +1,4 @@
-"""The dated register of permissions: one SQLite file that only grows.
+"""The dated register of permissions: it only grows, by default in one SQLite file.
 
 Every act is an entry, and what an entry brought stands beside it. Nothing is changed or
 deleted: a later entry adds, replaces or makes void, so that the register can be asked
@@ -6,17 +6,15 @@ what it said at any instant, and a verdict can name the snapshot that it used.
 """
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from rsmonitor.errors import ContractError, LicenceError, StoreError
 from rsmonitor.io.stores.codec import decode, encode, encode_text
-from rsmonitor.io.stores.database import create, reading, writing
-from rsmonitor.io.stores.layout import Layout
+from rsmonitor.io.stores.database import SqliteTables
 from rsmonitor.io.stores.register_history import (
     Act,
     Delivery,
@@ -28,7 +26,9 @@ from rsmonitor.io.stores.register_history import (
     standing,
 )
 from rsmonitor.io.stores.register_plan import Held, planned, require_entry, wanted
+from rsmonitor.io.stores.register_schema import REGISTER
 from rsmonitor.io.stores.snapshot import said_by, snapshot_of, unsaid
+from rsmonitor.io.stores.tables import Connection, Tables
 from rsmonitor.records.event import canonical_json
 from rsmonitor.records.licence import (
     SHANGHAI,
@@ -42,102 +42,48 @@ from rsmonitor.stages.jurisdiction import County
 _R = TypeVar("_R", Licence, Completeness, ProducingList, Entry)
 _Key = tuple[str, str]
 
-_SCHEMA: Final = """
-BEGIN;
 
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+class StoredRegister:
+    """A register in a database; satisfies `rsmonitor.interfaces.LicenceRegister`.
 
-CREATE TABLE entry (
-    number INTEGER PRIMARY KEY,
-    at TEXT NOT NULL,
-    act TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    record TEXT NOT NULL
-);
-
-CREATE TABLE licence (
-    licence_id TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    entry INTEGER NOT NULL REFERENCES entry (number),
-    record TEXT NOT NULL,
-    PRIMARY KEY (licence_id, kind, entry)
-);
-CREATE INDEX licence_by_entry ON licence (entry);
-
-CREATE TABLE completeness (
-    entry INTEGER PRIMARY KEY REFERENCES entry (number),
-    record TEXT NOT NULL
-);
-
-CREATE TABLE producing (
-    entry INTEGER PRIMARY KEY REFERENCES entry (number),
-    record TEXT NOT NULL
-);
-
--- the register only grows, and only at its end; REPLACE would pass by a delete trigger
-CREATE TRIGGER entry_in_order BEFORE INSERT ON entry
-WHEN NEW.number IS NOT (SELECT coalesce(max(number), 0) + 1 FROM entry)
-BEGIN SELECT RAISE(ABORT, 'entries are appended at the end of the history'); END;
-CREATE TRIGGER licence_new BEFORE INSERT ON licence
-WHEN NEW.entry IS NOT (SELECT max(number) FROM entry)
-    OR EXISTS (SELECT 1 FROM licence WHERE licence_id = NEW.licence_id
-        AND kind = NEW.kind AND entry = NEW.entry)
-BEGIN SELECT RAISE(ABORT, 'what an entry brought is never replaced'); END;
-CREATE TRIGGER completeness_new BEFORE INSERT ON completeness
-WHEN NEW.entry IS NOT (SELECT max(number) FROM entry)
-    OR EXISTS (SELECT 1 FROM completeness WHERE entry = NEW.entry)
-BEGIN SELECT RAISE(ABORT, 'what an entry brought is never replaced'); END;
-CREATE TRIGGER producing_new BEFORE INSERT ON producing
-WHEN NEW.entry IS NOT (SELECT max(number) FROM entry)
-    OR EXISTS (SELECT 1 FROM producing WHERE entry = NEW.entry)
-BEGIN SELECT RAISE(ABORT, 'what an entry brought is never replaced'); END;
-CREATE TRIGGER entry_kept BEFORE DELETE ON entry
-BEGIN SELECT RAISE(ABORT, 'the register is never shortened'); END;
-CREATE TRIGGER entry_fixed BEFORE UPDATE ON entry
-BEGIN SELECT RAISE(ABORT, 'the register is never changed'); END;
-CREATE TRIGGER licence_kept BEFORE DELETE ON licence
-BEGIN SELECT RAISE(ABORT, 'the register is never shortened'); END;
-CREATE TRIGGER licence_fixed BEFORE UPDATE ON licence
-BEGIN SELECT RAISE(ABORT, 'the register is never changed'); END;
-CREATE TRIGGER completeness_kept BEFORE DELETE ON completeness
-BEGIN SELECT RAISE(ABORT, 'the register is never shortened'); END;
-CREATE TRIGGER completeness_fixed BEFORE UPDATE ON completeness
-BEGIN SELECT RAISE(ABORT, 'the register is never changed'); END;
-CREATE TRIGGER producing_kept BEFORE DELETE ON producing
-BEGIN SELECT RAISE(ABORT, 'the register is never shortened'); END;
-CREATE TRIGGER producing_fixed BEFORE UPDATE ON producing
-BEGIN SELECT RAISE(ABORT, 'the register is never changed'); END;
-"""
-
-REGISTER: Final = Layout(
-    what="register of licences",
-    application_id=0x72736D72,  # rsmr
-    schema_version=1,
-    schema=_SCHEMA,
-)
-"""The register's file."""
-
-
-class DatabaseRegister:
-    """A register in a file; satisfies `rsmonitor.interfaces.LicenceRegister`.
-
-    Nothing is made on disk before the first act; a register that does not exist reads
-    as an empty one. Every call opens the file anew.
+    Nothing is made before the first act; a register that does not exist reads as an
+    empty one. Every call connects anew.
 
     Parameters
     ----------
-    path : Path
-        The SQLite file.
+    tables : Tables
+        Where it is.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     @property
-    def path(self) -> Path:
-        """The file."""
-        return self._path
+    def tables(self) -> Tables:
+        """What holds it."""
+        return self._tables
+
+    @property
+    def name(self) -> str:
+        """Where it is, for messages."""
+        return self._tables.name
+
+    def exists(self) -> bool:
+        """
+        Say whether anything was ever written to it.
+
+        Returns
+        -------
+        bool
+            False also for one that was lost.
+
+        Raises
+        ------
+        StoreError
+            If the place can be reached and not read; `StoreUnreachableError` if it
+            cannot be reached.
+        """
+        return self._tables.exists()
 
     def snapshot(self, on: datetime | None = None) -> RegisterSnapshot:
         """
@@ -182,9 +128,9 @@ class DatabaseRegister:
         StoreError
             If the register is damaged or of an unknown schema version.
         """
-        if not self._path.exists():
+        if not self.exists():
             return ()
-        with reading(self._path, REGISTER) as connection:
+        with self._tables.reading() as connection:
             return self._entries(connection)
 
     def accepted(self) -> dict[str, str]:
@@ -234,7 +180,7 @@ class DatabaseRegister:
         """
         held = self._held(None)
         return planned(
-            held, delivery, at=at, counties=counties, replaces=replaces, path=self._path
+            held, delivery, at=at, counties=counties, replaces=replaces, name=self.name
         )
 
     def import_licences(
@@ -292,15 +238,15 @@ class DatabaseRegister:
         plan = self.plan(delivery, at=at, counties=counties, replaces=replaces)
         if not wanted(plan, delivery, accept=accept, again=again):
             return plan, None
-        self._make()
-        with writing(self._path, REGISTER) as connection:
+        self._tables.create()
+        with self._tables.writing() as connection:
             plan = planned(
                 self._read(connection, None),
                 delivery,
                 at=at,
                 counties=counties,
                 replaces=replaces,
-                path=self._path,
+                name=self.name,
             )
             if not wanted(plan, delivery, accept=accept, again=again):
                 return plan, None
@@ -373,8 +319,8 @@ class DatabaseRegister:
         OutputError
             If it cannot be written.
         """
-        self._make()
-        with writing(self._path, REGISTER) as connection:
+        self._tables.create()
+        with self._tables.writing() as connection:
             if listed in self._read(connection, None).producing():
                 return None
             entry = self._append(
@@ -433,8 +379,8 @@ class DatabaseRegister:
                 f"complete on {declared.complete_on}: is after today, {today}; give "
                 "the day up to which the register holds everything"
             )
-        self._make()
-        with writing(self._path, REGISTER) as connection:
+        self._tables.create()
+        with self._tables.writing() as connection:
             if declared in self._read(connection, None).completeness():
                 return None
             entry = self._append(
@@ -482,8 +428,8 @@ class DatabaseRegister:
         OutputError
             If it cannot be written.
         """
-        self._make()
-        with writing(self._path, REGISTER) as connection:
+        self._tables.create()
+        with self._tables.writing() as connection:
             return self._append(
                 connection,
                 at=at,
@@ -525,11 +471,11 @@ class DatabaseRegister:
         OutputError
             If it cannot be written.
         """
-        if not self._path.exists():
-            raise LicenceError(f"{self._path}: there is no register yet")
-        with writing(self._path, REGISTER) as connection:
+        if not self.exists():
+            raise LicenceError(f"{self.name}: there is no register yet")
+        with self._tables.writing() as connection:
             entries = standing(self._entries(connection))
-            require_entry(entries, number, path=self._path)
+            require_entry(entries, number, name=self.name)
             return self._append(
                 connection,
                 at=at,
@@ -546,35 +492,27 @@ class DatabaseRegister:
         Returns
         -------
         list of str
-            What SQLite finds wrong with the file; empty where it is sound.
+            What is wrong, in words; empty where it is sound.
 
         Raises
         ------
         StoreError
             If a record cannot be read.
         """
-        if not self._path.exists():
+        if not self.exists():
             return []
-        with reading(self._path, REGISTER) as connection:
+        with self._tables.reading() as connection:
             self._read(connection, None)
-            found = connection.execute("PRAGMA integrity_check").fetchall()
-            found += connection.execute("PRAGMA foreign_key_check").fetchall()
-        return [str(row[0]) for row in found if row[0] != "ok"]
-
-    def _make(self) -> None:
-        """Make an empty register where there is none."""
-        turn = self._path.with_name(f".{self._path.name}.lock")
-        create(self._path, turn=turn, layout=REGISTER)
+        return self._tables.problems()
 
     def _held(self, on: datetime | None) -> Held:
         """Read what the register holds."""
-        if not self._path.exists():
+        if not self.exists():
             return Held()
-        with reading(self._path, REGISTER) as connection:
-            connection.execute("BEGIN")  # one instant for all tables
+        with self._tables.reading() as connection:
             return self._read(connection, on)
 
-    def _read(self, connection: sqlite3.Connection, on: datetime | None) -> Held:
+    def _read(self, connection: Connection, on: datetime | None) -> Held:
         """Read what the register holds over an open connection."""
         entries = self._entries(connection)
         if on is not None:
@@ -583,12 +521,14 @@ class DatabaseRegister:
             entries = tuple(entry for entry in entries if entry.at <= on)
         return Held(
             history=entries,
-            licences=self._records(Licence, "licence", connection),
+            licences=self._records(
+                Licence, "licence", connection, order="entry, licence_id, kind"
+            ),
             words=self._records(Completeness, "completeness", connection),
             lists=self._records(ProducingList, "producing", connection),
         )
 
-    def _entries(self, connection: sqlite3.Connection) -> tuple[Entry, ...]:
+    def _entries(self, connection: Connection) -> tuple[Entry, ...]:
         """Read the history over an open connection."""
         rows = connection.execute("SELECT number, record FROM entry ORDER BY number")
         return tuple(
@@ -596,11 +536,16 @@ class DatabaseRegister:
         )
 
     def _records(
-        self, kind: type[_R], table: str, connection: sqlite3.Connection
+        self,
+        kind: type[_R],
+        table: str,
+        connection: Connection,
+        *,
+        order: str = "entry",
     ) -> tuple[tuple[int, _R], ...]:
         """Read what entries brought, oldest first."""
         rows = connection.execute(
-            f"SELECT entry, record FROM {table} ORDER BY entry"  # noqa: S608 - ours
+            f"SELECT entry, record FROM {table} ORDER BY {order}"  # noqa: S608 - ours
         )
         return tuple(
             (number, self._decoded(kind, f"{table} of entry {number}", text))
@@ -609,7 +554,7 @@ class DatabaseRegister:
 
     def _decoded(self, kind: type[_R], what: str, text: object) -> _R:
         """Read a record, and name the file if it is damaged."""
-        where = f"register of licences {self._path}, {what}"
+        where = f"register of licences {self.name}, {what}"
         try:
             said = json.loads(str(text))
         except (ValueError, RecursionError) as error:
@@ -620,7 +565,7 @@ class DatabaseRegister:
 
     def _append(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         *,
         at: datetime,
         by: str,
@@ -650,6 +595,26 @@ class DatabaseRegister:
             ),
         )
         return entry
+
+
+class DatabaseRegister(StoredRegister):
+    """A register in a file.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        turn = path.with_name(f".{path.name}.lock")
+        super().__init__(SqliteTables(path, turn=turn, layout=REGISTER))
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
 
 
 def _stored(licence: Licence) -> str:

@@ -7,7 +7,6 @@ asks twice, once to show the plan and once inside the transaction that carries i
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -143,7 +142,7 @@ def planned(
     at: datetime,
     counties: Sequence[County],
     replaces: int | None,
-    path: Path,
+    name: str,
 ) -> Plan:
     """
     Hold a delivery against what the register holds.
@@ -160,7 +159,7 @@ def planned(
         Counties that the licences are for; empty where no border layer is known.
     replaces : int or None
         Number of an earlier import that this one corrects.
-    path : Path
+    name : str
         The register's file, for messages.
 
     Returns
@@ -175,10 +174,10 @@ def planned(
     """
     before = held
     if replaces is not None:
-        replaced = require_entry(held.entries, replaces, path=path)
+        replaced = require_entry(held.entries, replaces, name=name)
         if replaced.act is not Act.IMPORT:
             raise LicenceError(
-                f"{path}: entry {replaces} is no import ({replaced.act.value}); an "
+                f"{name}: entry {replaces} is no import ({replaced.act.value}); an "
                 "import replaces an import, other entries are withdrawn"
             )
         before = replace(held, void=(replaces,))
@@ -318,7 +317,7 @@ def _count_before(held: Held, delivery: Delivery) -> int | None:
     return (alike or imports)[-1].count
 
 
-def require_entry(entries: Iterable[Entry], number: int, *, path: Path) -> Entry:
+def require_entry(entries: Iterable[Entry], number: int, *, name: str) -> Entry:
     """
     Find an entry that stands.
 
@@ -328,7 +327,7 @@ def require_entry(entries: Iterable[Entry], number: int, *, path: Path) -> Entry
         Those that stand.
     number : int
         `Entry.number`.
-    path : Path
+    name : str
         The register's file, for the message.
 
     Returns
@@ -345,6 +344,6 @@ def require_entry(entries: Iterable[Entry], number: int, *, path: Path) -> Entry
         if entry.number == number:
             return entry
     raise LicenceError(
-        f"{path}: there is no entry {number} that stands; see 'rsmonitor licences "
+        f"{name}: there is no entry {number} that stands; see 'rsmonitor licences "
         "history'"
     )

@@ -31,7 +31,9 @@ from rsmonitor.io.stores.slot_format import (
 )
 from rsmonitor.io.stores.slot_kernels import unpack
 
-ADVICE: Final = "restore it from a backup, or start with an empty work folder"
+ADVICE: Final = (
+    "restore it from a backup, or delete the folder state: it is computed again"
+)
 
 _AT_ONCE: Final = 2**21
 """Bytes that are read at once: few enough to be in the cache when they are unpacked."""

@@ -166,6 +166,28 @@ class SlotStateStore:
             file.read(*part, target)
         return target
 
+    def holds(self, line: str) -> bool:
+        """
+        Say whether anything at all is kept of a line.
+
+        Parameters
+        ----------
+        line : str
+            Which line.
+
+        Returns
+        -------
+        bool
+            True if there is a file of it, whole or not.
+
+        Raises
+        ------
+        ContractError
+            If a line is no plain name.
+        """
+        top = self._root / _checked("line", line)
+        return any(path.is_file() for path in top.rglob("*"))
+
     def forget(self, keep: Iterable[SlotPointer], *, lines: Iterable[str]) -> None:
         """
         Remove the blocks of `lines` that no pointer of `keep` points at.
