@@ -36,6 +36,58 @@ class BasemapSettings:
             raise ContractError("a basemap needs a title and a source")
 
 
+_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,253}[A-Za-z0-9])?")
+_USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """A server of a bureau's that takes the packages of an area by SFTP."""
+
+    area: str
+    """Code of the area, as for `RecipientSettings`."""
+
+    host: str
+    """Name or address of the server."""
+
+    user: str
+    """Who logs in, with a key and never with a password."""
+
+    key_file: str
+    """Private key in OpenSSH's form, mode 0600, no passphrase; relative to the
+    settings file."""
+
+    known_hosts: str
+    """File that holds the server's own key; relative to the settings file."""
+
+    port: int = 22
+    """Its port."""
+
+    path: str = ""
+    """Existing folder there; empty: where the server puts the user."""
+
+    def __post_init__(self) -> None:
+        for name, rule in (("host", _HOST), ("user", _USER)):
+            if not rule.fullmatch(getattr(self, name)):
+                raise ContractError(
+                    f"deliver.servers: {name} must match {rule.pattern}, got "
+                    f"{getattr(self, name)!r}"
+                )
+        if not 0 < self.port <= LAST_PORT:
+            raise ContractError(
+                f"deliver.servers: port must be 1 to 65535, got {self.port}"
+            )
+        if any(part in {".", ".."} for part in self.path.split("/")) or not (
+            self.path.isprintable()
+        ):
+            raise ContractError(
+                "deliver.servers: path must be plain without '.' and '..', got "
+                f"{self.path!r}"
+            )
+        if not self.key_file or not self.known_hosts:
+            raise ContractError("deliver.servers: name a key_file and a known_hosts")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverSettings:
     """What goes out each week; changes no result."""
@@ -67,6 +119,9 @@ class DeliverSettings:
 
     basemaps: tuple[BasemapSettings, ...] = ()
     """Imagery of the bureau's own."""
+
+    servers: tuple[ServerSettings, ...] = ()
+    """Servers of bureaus that take packages by SFTP."""
 
     def __post_init__(self) -> None:
         if self.pages < 0 or self.keep_weeks < 1:

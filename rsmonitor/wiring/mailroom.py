@@ -1,9 +1,11 @@
 """What the settings say of the mail: who gets what, by which server, and the outbox."""
 
+from collections.abc import Mapping
 from typing import Literal, cast
 
 from rsmonitor.config import Settings
 from rsmonitor.io.deliver.mail.server import MailPolicy, MailServer, read_login
+from rsmonitor.io.deliver.sftp import SftpServer
 from rsmonitor.io.stores.outbox import SqliteOutbox
 from rsmonitor.records.sending import FOLDER
 
@@ -40,11 +42,49 @@ def recipients_of(settings: Settings, area: str) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Mail addresses, each once; `FOLDER` alone where there is none.
+        Mail addresses and addresses of servers, each once; `FOLDER` alone where there
+        is none.
     """
+    servers = tuple(
+        address for address, (of, _) in sftp_servers_of(settings).items() if of == area
+    )
+    return (*_addressees(settings, area), *servers) or (FOLDER,)
+
+
+def sftp_servers_of(settings: Settings) -> Mapping[str, tuple[str, SftpServer]]:
+    """
+    Give the servers that take packages by SFTP.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    Mapping of str to (str, SftpServer)
+        By recipient, which is `SftpServer.address` and the area: whose packages it
+        takes, and the server.
+    """
+    found = {}
+    for each in settings.deliver.servers:
+        server = SftpServer(
+            host=each.host.lower(),
+            port=each.port,
+            user=each.user,
+            folder=each.path,
+            key_file=settings.path(each.key_file),
+            known_hosts=settings.path(each.known_hosts),
+        )
+        found[f"{server.address}#{each.area}"] = (each.area, server)
+    return found
+
+
+def _addressees(settings: Settings, area: str) -> tuple[str, ...]:
+    """List the mail addresses of an area."""
     mail = settings.mail
     if mail.host is None:
-        return (FOLDER,)
+        return ()
     found = {
         # the right half is the same in capitals; the left half is the server's business
         f"{name}@{domain.lower()}": None
@@ -52,7 +92,7 @@ def recipients_of(settings: Settings, area: str) -> tuple[str, ...]:
         if each.area == area
         for name, _, domain in (address.rpartition("@") for address in each.addresses)
     }
-    return tuple(found) or (FOLDER,)
+    return tuple(found)
 
 
 def server_of(settings: Settings, policy: MailPolicy) -> MailServer:

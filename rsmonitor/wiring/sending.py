@@ -5,17 +5,17 @@ is told to the ledger, what is new is written down, and only then is anything se
 step can be done twice without being done again.
 """
 
-import json
+import contextlib
 import logging
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from rsmonitor.config import Settings
-from rsmonitor.errors import BusyError, OutputError
+from rsmonitor.errors import OutputError, SettingsError
 from rsmonitor.interfaces import Clock, Ledger, Progress
 from rsmonitor.io.deliver.mail.letter import (
     Enclosed,
@@ -25,9 +25,14 @@ from rsmonitor.io.deliver.mail.letter import (
 )
 from rsmonitor.io.deliver.mail.postman import Answer, Postman
 from rsmonitor.io.deliver.mail.server import MailPolicy, Verdict
+from rsmonitor.io.deliver.sftp import (
+    Courier,
+    LineError,
+    SftpServer,
+    UntrustedServerError,
+)
 from rsmonitor.io.foundation.clock import SystemClock
 from rsmonitor.io.stores.outbox import Due, SqliteOutbox
-from rsmonitor.records.event import GENESIS, EventDraft, EventKind
 from rsmonitor.records.sending import (
     FOLDER,
     Outcome,
@@ -37,8 +42,14 @@ from rsmonitor.records.sending import (
 )
 from rsmonitor.stages.outgoing import parcel_of
 from rsmonitor.wiring.deliver import Built
-from rsmonitor.wiring.mailroom import outbox_of, recipients_of, server_of
-from rsmonitor.wiring.office import SOFTWARE, unwatched
+from rsmonitor.wiring.mailroom import (
+    outbox_of,
+    recipients_of,
+    server_of,
+    sftp_servers_of,
+)
+from rsmonitor.wiring.office import unwatched
+from rsmonitor.wiring.sent_events import tell_sent
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +58,6 @@ NEXT_TRY: Final = timedelta(minutes=15)
 
 _BREAKS: Final = 3
 """Broken connections in a row after which a round is given up."""
-
-_APPENDS: Final = 5
-"""How often the ledger is asked again if others write to it meanwhile."""
 
 _MB: Final = 1_000_000
 
@@ -123,6 +131,7 @@ def send_parcels(
         call.publish()
         call.tell()
         try:
+            call.carry()
             call.post(policy or MailPolicy())
         finally:
             # whatever ends the call early: what was taken, was sent
@@ -218,6 +227,7 @@ class _Call:
     events: int = 0
     stopped: Verdict | None = None
     answered: bool = False
+    cut_off: int = 0
 
     def note(self, text: str) -> None:
         """Say something worth telling."""
@@ -265,11 +275,65 @@ class _Call:
                     break
         self.waiting += [letter.sending for letter in letters]
 
+    def carry(self) -> None:
+        """Bring what goes to servers of bureaus."""
+        servers = sftp_servers_of(self.settings)
+        waiting: dict[str, list[_Letter]] = {}
+        for due in self.outbox.due():
+            if due.sending.recipient in servers:
+                letter = _Letter(sending=due.sending, parcel=due.parcel)
+                waiting.setdefault(due.sending.recipient, []).append(letter)
+        for recipient, letters in waiting.items():
+            self._carry_to(servers[recipient][1], letters)
+
+    def _carry_to(self, server: SftpServer, letters: Sequence[_Letter]) -> None:
+        """Bring parcels to one server; what does not arrive waits for the next call."""
+        why = ""
+        with contextlib.ExitStack() as stack:
+            courier: Courier | None = None
+            for letter in letters:
+                due = Due(sending=letter.sending, parcel=letter.parcel)
+                if self._enclosed(due) is None:
+                    continue
+                if not why:
+                    begun = letter.sending.attempting(at=self.clock.now())
+                    letter.sending = self.outbox.record(letter.sending, begun)
+                    try:
+                        courier = courier or stack.enter_context(Courier(server))
+                        self._bring(courier, letter)
+                        continue
+                    except (LineError, UntrustedServerError, SettingsError) as error:
+                        why = str(error)
+                        self.cut_off += not isinstance(error, SettingsError)
+                    except OutputError as error:
+                        self._wait(letter, str(error))
+                        self.waiting.append(letter.sending)
+                        continue
+                tried = letter.sending.state is SendingState.ATTEMPTING
+                self._wait(letter, why, tried=tried)
+                self.waiting.append(letter.sending)
+
+    def _bring(self, courier: Courier, letter: _Letter) -> None:
+        """Bring one parcel; a repeat after a broken line changes nothing there."""
+        parcel = letter.parcel
+        brought = courier.bring(
+            self.settings.path(self.settings.deliver.out) / parcel.zip,
+            folder=f"{parcel.area}/{parcel.week}",
+            sha256=parcel.sha256,
+        )
+        said = "brought, and renamed when whole" if brought else "was there already"
+        done = letter.sending.accepted(said=said, at=self.clock.now())
+        letter.sending = self.outbox.record(letter.sending, done)
+        self.accepted.append(letter.sending)
+        self.answered = True
+        logger.info("brought to %s: %s", letter.sending.shown, letter.sending.key)
+
     def _letters(self) -> Iterator[_Letter]:
         """List the letters that are due to addresses that the settings name."""
         unnamed = 0
+        servers = sftp_servers_of(self.settings)
         for due in self.outbox.due():
-            if due.sending.recipient == FOLDER:
+            if due.sending.recipient == FOLDER or due.sending.recipient in servers:
                 continue
             if due.sending.recipient in recipients_of(self.settings, due.sending.area):
                 yield _Letter(sending=due.sending, parcel=due.parcel)
@@ -277,8 +341,8 @@ class _Call:
                 unnamed += 1
         if unnamed:
             self.note(
-                f"{unnamed} letters stay in the outbox: mail.recipients does not name "
-                "their addresses any more"
+                f"{unnamed} parcels stay in the outbox: the settings do not name "
+                "where they were to go any more"
             )
 
     def _round(
@@ -378,8 +442,8 @@ class _Call:
         """Read what goes along; None, written down, where it is not what was built."""
         folder = self.settings.path(self.settings.deliver.out)
         largest = self.settings.mail.largest_mb * _MB
-        if due.sending.recipient == FOLDER:
-            largest = 0  # only to be checked
+        if "@" not in due.sending.recipient or "://" in due.sending.recipient:
+            largest = 0  # goes by no letter: only to be checked
         letter = _Letter(sending=due.sending, parcel=due.parcel)
         try:
             return read_enclosed(due.parcel, folder, largest_bytes=largest)
@@ -399,59 +463,9 @@ class _Call:
     def tell(self) -> None:
         """Tell the ledger of what was taken, once for each alert version and area."""
         untold = self.outbox.untold()
-        if not untold:
-            return
-        for attempt in range(_APPENDS):
-            known, end = self._known()
-            drafts = list(self._drafts(untold, known))
-            try:
-                self.ledger.append(drafts, expected_head=end)
-            except BusyError:
-                if attempt == _APPENDS - 1:
-                    raise
-                continue
-            self.events += len(drafts)
-            break
-        self.outbox.tell([due.sending for due in untold])
-
-    def _known(self) -> tuple[set[tuple[str, int, str]], tuple[int, str]]:
-        """Say what the chain knows to be sent, and where it ends."""
-        known, end = set(), (0, GENESIS)
-        for event in self.ledger.events():
-            end = (event.seq, event.hash)
-            if event.kind == EventKind.SENT.value:
-                body = json.loads(event.body)
-                known.add((body["alert_id"], body["version"], body["to"]))
-        return known, end
-
-    def _drafts(
-        self, untold: Iterable[Due], known: set[tuple[str, int, str]]
-    ) -> Iterator[EventDraft]:
-        """Give an event for each alert version that an area did not have."""
-        for due in untold:
-            parcel, sending = due.parcel, due.sending
-            run = {"run_id": parcel.run_ids[0]} if len(parcel.run_ids) == 1 else {}
-            for each in parcel.alerts:
-                # the area, never the address: the chain is for ever
-                place = (each.alert_id, each.version, parcel.area)
-                if place in known:
-                    continue
-                known.add(place)
-                yield EventDraft(
-                    kind=EventKind.SENT,
-                    at=self.clock.now(),
-                    who=SOFTWARE,
-                    body={
-                        "site_id": each.site_id,
-                        "alert_id": each.alert_id,
-                        "version": each.version,
-                        "to": parcel.area,
-                        "why": f"package of {parcel.week}, revision {parcel.revision}",
-                        "form": "folder" if sending.recipient == FOLDER else "mail",
-                        "sha256": parcel.sha256,
-                        **run,
-                    },
-                )
+        if untold:
+            self.events += tell_sent(self.ledger, untold, at=self.clock.now())
+            self.outbox.tell([due.sending for due in untold])
 
     def outcome(self, before: int) -> Outcome:
         """Say what became of all of it."""
@@ -461,6 +475,7 @@ class _Call:
             refused=tuple(self.refused.values()),
             before=before,
             events=self.events,
-            unreachable=self.stopped in _NO_SERVER and not self.answered,
+            unreachable=(self.stopped in _NO_SERVER or self.cut_off > 0)
+            and not self.answered,
             notes=tuple(self.notes),
         )

@@ -1,5 +1,6 @@
 """Settings: what a file may say, and what a file that says it wrongly is told."""
 
+import json
 import re
 import tomllib
 from collections.abc import Callable
@@ -139,6 +140,8 @@ ELSEWHERE = {
     "deliver.map_links": "true",
     "deliver.keep_weeks": "2",
     "deliver.basemaps": '[{title = "高分二号", source = "gf2.tif", on = "2026-09"}]',
+    "deliver.servers": '[{area = "360728", host = "sftp.example.org", user = "rsm", '
+    'key_file = "key", known_hosts = "hosts", port = 2222, path = "in"}]',
     "mail.host": '"mail.example.org"',
     "mail.port": "587",
     "mail.security": '"starttls"',
@@ -186,6 +189,13 @@ PLACE = {
 }
 
 Write = Callable[..., Path]
+
+
+def server(**other: str | int) -> str:
+    """Give a server that takes packages, with something else in it."""
+    said = {"area": "1", "host": "h", "user": "u", "key_file": "k", "known_hosts": "k"}
+    table = {**said, **other}
+    return f"[{{{', '.join(f'{k} = {json.dumps(v)}' for k, v in table.items())}}}]"
 
 
 @pytest.fixture
@@ -260,6 +270,11 @@ def _said(record: object, table: dict[str, Any]) -> dict[str, Any]:
         ("deliver.pages", "-1", "negative"),
         ("deliver.basemaps", '[{title = "", source = "x.tif"}]', "title"),
         ("deliver.basemaps", '[{title = "a", source = "b", colour = "c"}]', "unknown"),
+        ("deliver.servers", server(host="-oProxyCommand=x"), "host must match"),
+        ("deliver.servers", server(port=0), "1 to 65535"),
+        ("deliver.servers", server(path="../up"), "must be plain"),
+        ("deliver.servers", server(path="a\nb"), "must be plain"),
+        ("deliver.servers", server(key_file=""), "name a key_file"),
         ("mail.security", '"none"', "tls or starttls"),
         ("mail.port", "0", "1 to 65535"),
         ("mail.sender", '"nobody"', "mail address"),

@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from rsmonitor.errors import ContractError, StoreError
-from rsmonitor.io.foundation.files import make_folder, write_atomic
+from rsmonitor.io.foundation.files import (
+    lock_file,
+    make_folder,
+    remove_halves,
+    write_atomic,
+)
 
 _SHA256: Final = re.compile(r"^[0-9a-f]{64}$")
 
@@ -81,7 +86,10 @@ class PhotoStore:
             )
         if not self._holds(path, sha256):
             make_folder(path.parent)
-            write_atomic(path, content)
+            # one writer at a time, so that what a killed one left can be cleared away
+            with lock_file(self._folder / ".lock", what="the photos", wait=True):
+                remove_halves(path)
+                write_atomic(path, content)
         return path
 
     def get(self, sha256: str, kind: str) -> bytes:
