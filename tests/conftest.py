@@ -35,6 +35,7 @@ TIERS = (
     "fault",
     "reference",
     "golden",
+    "browser",
     "architecture",
 )
 """Folders of tests in the order in which they run: the fastest to fail come first."""

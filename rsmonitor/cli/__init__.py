@@ -26,6 +26,7 @@ from rsmonitor.cli import (
     scheduled,
     serve,
     sites,
+    store,
     survey,
     tips,
     train,
@@ -72,6 +73,7 @@ app.add_typer(cases.app, name="cases")
 app.add_typer(labels.app, name="labels")
 app.add_typer(licences.app, name="licences")
 app.add_typer(sites.app, name="sites")
+app.add_typer(store.app, name="store")
 app.add_typer(tips.app, name="tips")
 app.add_typer(triage.app, name="triage")
 

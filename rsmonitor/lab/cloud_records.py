@@ -22,12 +22,12 @@ from rsmonitor.errors import ContractError, SourceError, SourceUnreachableError
 from rsmonitor.io.deliver.folder import RUNS
 from rsmonitor.io.deliver.kept_run import read_coverage
 from rsmonitor.io.foundation.files import write_atomic
-from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.lab.datasets import Places, load_henan_crop, load_sichuan_fire
 from rsmonitor.lab.detector import EPOCH
 from rsmonitor.lab.measures import clear_looks, dry_months
 from rsmonitor.lab.series import Series
 from rsmonitor.wiring.office import diary_of
+from rsmonitor.wiring.stores import open_ledger
 
 COLUMNS: Final = ("place", "day", "share_seen")
 """Columns that a table of looks must have."""
@@ -409,10 +409,7 @@ def _record(
 
 def _coverage(settings: Settings) -> list[tuple[str, int, float]]:
     """Read what kept runs saw of each grid, a line a week."""
-    ledger = SqliteLedger(
-        settings.path(settings.run.work) / "ledger.sqlite",
-        locks=settings.path(settings.run.work) / "locks",
-    )
+    ledger = open_ledger(settings)
     if not ledger.exists():
         return []
     found = []

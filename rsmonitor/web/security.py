@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: "
-    "data:; connect-src 'self'; font-src 'self'; worker-src 'self' blob:; form-action "
+    "data:; connect-src 'self'; font-src 'self'; worker-src 'none'; form-action "
     "'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 """Nothing is loaded from elsewhere, and no script stands in a page."""

@@ -27,6 +27,7 @@ _NEXT: Final = re.compile(r"^/(?:accounts|sites/[A-Za-z0-9][A-Za-z0-9_.-]{0,99})
 _MOST_WAITING: Final = 100
 _PLAIN: Final = """<!doctype html>
 <html lang="zh-Hans"><meta charset="utf-8"><title>rsmonitor</title>
+<meta name="referrer" content="same-origin">
 <form method="post" action="/login">
 <input type="hidden" name="csrf" value="{csrf}">
 <input type="hidden" name="next" value="{next_path}">
@@ -166,16 +167,7 @@ def session(
     areas = session_areas(service.shelf, viewer.scope)
     doors.audit(request, viewer, "areas", len(areas))
     invented_there = invented(service.shelf, viewer.scope)
-    zh, en = (
-        "".join(parts)
-        for parts in zip(
-            *(
-                _halves(each)
-                for each in (NOTICE, NOTICE_INVENTED)[: 1 + invented_there]
-            ),
-            strict=True,
-        )
-    )
+    said = [_halves(each) for each in (NOTICE, NOTICE_INVENTED)[: 1 + invented_there]]
     return {
         "name": viewer.name,
         "role": viewer.role.value,
@@ -185,8 +177,8 @@ def session(
         "areas": areas,
         "weeks": session_weeks(service.shelf, viewer.scope),
         "invented_licences": invented_there,
-        "notice_zh": zh,
-        "notice_en": en.strip(),
+        "notice_zh": "".join(zh for zh, _ in said),
+        "notice_en": " ".join(en.strip() for _, en in said),
     }
 
 
