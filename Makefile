@@ -25,7 +25,7 @@ help:
 	@echo "make web       the page of the web service, from web/ (needs Node 18 and npm)"
 	@echo "make test      all tests; options: make test JOBS=4 PYTEST_ARGS='-k outline'"
 	@echo "make check     format, lint, types, imports, docstrings, architecture"
-	@echo "make bench     speed, as ratios against decoding and named peers; 200 kills"
+	@echo "make bench     speed, as ratios against decoding and named peers; 200 kills; soak"
 	@echo "make fuzz      the laws again, with 10,000 examples each"
 	@echo "make accuracy  the detector against the reference of the real sample"
 	@echo "make clean     remove what make made"
@@ -60,6 +60,7 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks.run
+	@$(BIN)/python -m benchmarks.soak
 	@RSMONITOR_TEST_KILLS=200 $(BIN)/python -m pytest -q tests/fault/test_killed_run.py \
 		tests/fault/test_command_faults.py
 

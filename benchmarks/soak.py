@@ -33,7 +33,7 @@ BOUNDS: Final = {
     "scheduler's memory, KiB a year": 4096.0,
     "memory of a later run at its most, to the first": 1.05,
     "state, bytes a district and week": 2048.0,
-    "ledger, bytes a district and week": 16_384.0,
+    "ledger, bytes a district and week": 20_480.0,
     "cache, second half to first half": 1.5,
     "outputs, second half to first half": 1.25,
     "packages, weeks kept": 6.0,
@@ -42,7 +42,8 @@ BOUNDS: Final = {
 """What each figure may be at most.
 
 The scheduler reads runs and events of the ledger each round, so what it needs grows a
-little as they do; a run remembers 256 MiB of looks at most.
+little as they do; a run remembers 256 MiB of looks at most. The ledger grows with the
+alerts that stand, here three a district.
 """
 
 

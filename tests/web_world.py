@@ -6,6 +6,7 @@ answer whose it is.
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -375,4 +376,7 @@ def _package(root: Path, district: str, alerts: Sequence[Alert]) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "head.json").write_text("{}")
     archive = root / str(WEEK) / f"rsmonitor-{code}-{WEEK}.zip"
-    archive.write_bytes(f"PK package-of-{code}".encode())
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                packed.write(path, f"{code}-{WEEK}/{path.relative_to(folder)}")

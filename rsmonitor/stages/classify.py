@@ -123,11 +123,16 @@ class CauseModel:
             or self.centres.ndim != 2  # noqa: PLR2004 - class and feature
             or self.centres.shape[1] != n
             or self.precision.shape != (n, n)
-            or not self.threshold > 0
+            or not 0 < self.threshold < math.inf
+            # beside a NaN nothing is far away, and everything would count as seen
+            or not all(
+                np.isfinite(each).all()
+                for each in (self.medians, self.centres, self.precision)
+            )
         ):
             raise ContractError(
-                f"model {self.model_id}: medians, centres and precision must be of its "
-                f"{n} features, and the threshold positive"
+                f"model {self.model_id}: medians, centres and precision must be finite "
+                f"and of its {n} features, and the threshold positive"
             )
         codes = {cause.value for cause in Cause}
         if not set(map(str, self.estimator.classes_)) <= codes:

@@ -75,7 +75,28 @@ def address_of(request: Request) -> str:
     str
         The address; of IPv6 the first half, which is one line of one household.
     """
-    host = request.client.host if request.client else ""
+    return line_of(request.client.host if request.client else "")
+
+
+def line_of(host: str) -> str:
+    """
+    Say of which line an address is: whoever has one of IPv6 has 2**64 of them.
+
+    Parameters
+    ----------
+    host : str
+        An address.
+
+    Returns
+    -------
+    str
+        The address; of IPv6 the first half.
+
+    Examples
+    --------
+    >>> line_of("10.0.0.5"), line_of("2001:db8:1:2:3:4:5:6")
+    ('10.0.0.5', '2001:db8:1:2::/64')
+    """
     if ":" not in host or host.startswith("::"):
         return host
     import ipaddress  # noqa: PLC0415 - for IPv6 alone

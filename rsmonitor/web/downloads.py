@@ -26,6 +26,7 @@ from rsmonitor.web.features_query import parameters_of, query_of, single
 from rsmonitor.wiring.web_downloads import (
     FORMATS,
     Kept,
+    archive_of,
     chosen_books,
     download,
     file_of,
@@ -183,13 +184,14 @@ def package_zip(request: Request, week: str, area: str, viewer: Seen) -> Respons
     """
     single(request, ())
     package = _required(request, viewer, week, area)
-    if not package.archive.is_file():
+    archive = archive_of(package)
+    if archive is None:
         raise Problem(404, doors.UNKNOWN)
     doors.audit(request, viewer, f"package {week} {area}", package.alert_ids)
     return FileResponse(
-        package.archive,
+        archive,
         media_type="application/zip",
-        filename=package.archive.name,
+        filename=archive.name,
         headers=dict(PRIVATE),
     )
 
@@ -297,7 +299,7 @@ def _package(package: Kept) -> dict[str, Any]:
     """Describe a package."""
     said = package.manifest
     base = f"/api/weeks/{package.week}/{package.code}"
-    there = package.archive.is_file()
+    archive = archive_of(package)
     return {
         **{
             name: said["area"].get(name, "")
@@ -307,9 +309,9 @@ def _package(package: Kept) -> dict[str, Any]:
         "alerts": len(said["alerts"]),
         "zip": {
             "url": f"{base}/package.zip",
-            "bytes": package.archive.stat().st_size,
+            "bytes": archive.stat().st_size,
         }
-        if there
+        if archive is not None
         else None,
         "files": [
             {"name": name, "bytes": each["bytes"], "url": f"{base}/files/{name}"}

@@ -17,6 +17,7 @@ from rsmonitor.io.stores.shelf_writing import ALERTS
 from rsmonitor.records.account import Viewer
 from rsmonitor.records.alert import ALERT_ID
 from rsmonitor.web import doors
+from rsmonitor.web.assets import accepts_gzip
 from rsmonitor.web.errors import Problem
 
 PRIVATE: Final[Mapping[str, str]] = {
@@ -72,8 +73,8 @@ class _Packable(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pack it if it is long enough and the request takes gzip."""
-        takes = Headers(scope=scope).get("Accept-Encoding", "")
-        if len(self.body) >= LEAST_PACKED and "gzip" in takes:
+        takes = Headers(scope=scope).get("Accept-Encoding")
+        if len(self.body) >= LEAST_PACKED and accepts_gzip(takes):
             # beside the loop: a page of thousands takes a while
             self.body = await to_thread.run_sync(_packed, bytes(self.body))
             self.headers["Content-Encoding"] = "gzip"

@@ -13,6 +13,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from rsmonitor.web.doors import line_of
 from rsmonitor.web.security import house_headers
 
 HEAD_SECONDS: Final = 15.0
@@ -199,9 +200,11 @@ class PatientProtocol(H11Protocol):
         """Say whether there are too many connections, in all or of this address."""
         if len(self.connections) > _MOST_CONNECTIONS:
             return True
-        ours = self.client[0] if self.client else ""
+        ours = line_of(self.client[0]) if self.client else ""
         clients = [getattr(each, "client", None) for each in self.connections]
-        there = [each for each in clients if each is not None and each[0] == ours]
+        there = [
+            each for each in clients if each is not None and line_of(each[0]) == ours
+        ]
         return len(there) > self.most_by_address
 
     def _is_between(self) -> bool:

@@ -126,7 +126,7 @@ class Guard:
         begun = time.perf_counter()
         passed = _trust(scope, self._proxies)
         answer = _Answer(send, lasting=self._service.secure_cookies)
-        address = _address(scope)
+        address = doors.line_of(_address(scope))
         self._there[address] += 1
         try:
             if self._rules.proxied_only and not passed and not _is_probe(scope):
@@ -173,7 +173,7 @@ class Guard:
         known = self._service.known_hosts
         if len(headers.getlist("host")) != 1 or _host(headers["host"]) not in known:
             return 421, "this host name is not served here; see --public-url", {}
-        if self._there[_address(scope)] > self._rules.most_by_address:
+        if self._there[doors.line_of(_address(scope))] > self._rules.most_by_address:
             return 429, "too many at once; try again", {"Retry-After": "2"}
         if self._there.total() > self._rules.most_at_once:
             return 503, "busy; try again", {"Retry-After": "2"}

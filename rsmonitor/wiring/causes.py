@@ -1,6 +1,7 @@
 """The model that names causes, as settings name it."""
 
 import functools
+import hashlib
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from rsmonitor.io.stores.models import (
     load_model,
     read_metadata,
 )
+from rsmonitor.records.event import canonical_json
 from rsmonitor.stages.classify import MODEL_ID, CauseModel
 
 NAME: Final = "cause"
@@ -58,17 +60,28 @@ def digest_of(settings: Settings) -> str | None:
     Returns
     -------
     str or None
-        SHA-256 of its file, as its metadata say and loading checks; None for the rules.
+        SHA-256 of its file, as its metadata say and loading checks; of a model that
+        moves the rules also of what its metadata say of how. None for the rules.
 
     Raises
     ------
     StoreError
-        If there is no such model.
+        If there is no such model, or its metadata hold no number where one must be.
     """
     which = _which(settings)
     if which == MODEL_ID:
         return None
-    return read_metadata(find_model(which)).sha256
+    folder = find_model(which)
+    metadata = read_metadata(folder)
+    if metadata.metrics.get(WEIGHT) is None:
+        return metadata.sha256
+    # the same file with another weight, or another view of what was seen, says others
+    told = {key: metadata.metrics.get(key) for key in ("seen", WEIGHT)}
+    try:
+        said = canonical_json({"file": metadata.sha256, **told})
+    except ValueError as error:
+        raise StoreError(f"{folder / METADATA_FILE}: {error}") from error
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 @functools.cache

@@ -100,13 +100,15 @@ class Logins:
             If it cannot be written.
         """
         named = unicodedata.normalize("NFKC", name)[:_LONGEST_NAME].strip().casefold()
-        refused = self.prove(named, password, address)
-        if refused is not None:
-            return refused
+        proved = self._proved(named, password, address)
+        if isinstance(proved, Refusal):
+            return proved
         secret = draw_secret()
-        begun = self._sessions.add(digest_of(secret), named, at=self.clock.now())
+        begun = self._sessions.add(
+            digest_of(secret), named, at=self.clock.now(), password=proved
+        )
         account = self.store.get(named) if begun else None
-        if account is None:  # removed in this very moment
+        if account is None:  # removed, or given another password, in this very moment
             return Refusal(code="wrong")
         return Session(secret=secret, viewer=_viewer(account, secret))
 
@@ -242,6 +244,11 @@ class Logins:
         OutputError
             If it cannot be written.
         """
+        proved = self._proved(name, password, address)
+        return proved if isinstance(proved, Refusal) else None
+
+    def _proved(self, name: str, password: str, address: str) -> Refusal | str:
+        """Give the hash that stands for a name, if the password fits it."""
         now = self.clock.now()
         charged = self._tries.charge(name, address, at=now)
         if isinstance(charged, float):
@@ -251,8 +258,10 @@ class Logins:
             return Refusal(code="wrong")
         self._tries.forgive(charged, address, at=now)
         if self._hasher.is_outdated(known):
-            self.store.rehash(name, before=known, after=self._hasher.make(password))
-        return None
+            made = self._hasher.make(password)
+            self.store.rehash(name, before=known, after=made)
+            return made
+        return known
 
 
 def _viewer(account: Account, secret: str) -> Viewer:

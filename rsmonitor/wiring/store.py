@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rsmonitor.config import Settings, read_districts
@@ -147,7 +147,11 @@ def _copied(
                 "place"
             )
         there.add(part.layout.what)
-    new = [part for part in parts if part.layout.what not in there]
+    new = [
+        replace(part, verified=contents[part.layout.what])
+        for part in parts
+        if part.layout.what not in there
+    ]
     if new and isinstance(new[0].target, SqliteTables):
         for part in new:
             if isinstance(part.target, SqliteTables):
@@ -173,7 +177,7 @@ def _copied(
                 source=part.source.name,
                 target=part.target.name,
                 content=contents[part.layout.what],
-                new=part in new,
+                new=part.layout.what not in there,
             )
             for part in parts
         ),

@@ -5,6 +5,7 @@ import json
 import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -262,7 +263,8 @@ def find_package(kept: KeptShelf, scope: Scope, week: str, code: str) -> Kept | 
         if manifest is None:
             continue
         named = {str(each["site_id"]) for each in manifest["alerts"]}
-        if named & hidden_in(group):
+        # of all ledgers: several may deliver to the same folder
+        if any(named & hidden_in(each) for each in kept.groups):
             return None  # it was built before somebody said special use
         return Kept(
             code=code,
@@ -299,6 +301,34 @@ def file_of(package: Kept, name: str) -> Path | None:
     except (OSError, ValueError, RuntimeError):
         return None
     return whole if inside and whole.is_file() else None
+
+
+def archive_of(package: Kept) -> Path | None:
+    """
+    Find the zip of a package.
+
+    Parameters
+    ----------
+    package : Kept
+        The package.
+
+    Returns
+    -------
+    Path or None
+        None where there is none, or one that was made of the package before: it is
+        made after the folder, and may name a site that the folder no longer does.
+    """
+    name = f"{package.code}-{package.week}/{MANIFEST}"
+    try:
+        with zipfile.ZipFile(package.archive) as archive:
+            if archive.getinfo(name).file_size > MOST_MANIFEST:
+                return None
+            same = bool(json.loads(archive.read(name)) == package.manifest)
+    except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, EOFError):
+        return None
+    except (KeyError, ValueError, RecursionError):
+        return None
+    return package.archive if same else None
 
 
 def hidden_in(group: Group) -> frozenset[str]:

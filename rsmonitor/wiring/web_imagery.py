@@ -46,6 +46,9 @@ CHIP_SIDE: Final = 1024
 BACKGROUND_SIDE: Final = 2048
 """The same of a composite."""
 
+MOST_CUTS: Final = 64
+"""Parts of one composite that are kept: each scope sees one, and tokens make more."""
+
 MOST_WAITING: Final = 8
 """Who would wait for another image is told to come again once so many do."""
 
@@ -209,13 +212,18 @@ class ImageStore:
         )
         if areas is None:
             return found, whole / "whole.png"
-        key = hashlib.sha256("\n".join(scope.areas).encode()).hexdigest()[:16]
+        # of what is seen: as many scopes as anybody makes see the same counties
+        codes = [c.code for c in group.counties if scope.covers(c.code)]
+        key = hashlib.sha256("\n".join(sorted(codes)).encode()).hexdigest()[:16]
         path = whole / f"cut-{key}.png"
         if not path.exists():
             with self._my_turn():
                 if not path.exists():
                     _cut_file(whole / "whole.png", found.bounds, areas, path)
+                    _forget_cuts(whole)
                     self._prune(whole)
+        with contextlib.suppress(OSError):
+            os.utime(path)
         return found, path
 
     def _draw(self, folder: Path, opened: Opened) -> dict[str, Any]:
@@ -375,6 +383,16 @@ def _cut_file(
     except OSError as error:
         raise OutputError(f"{whole} cannot be read: {error}") from error
     write_atomic(path, cut(Laid(rgba=rgba, bounds=bounds), areas).png())
+
+
+def _forget_cuts(whole: Path) -> None:
+    """Remove the cuts that were used least; what is in use is never pruned whole."""
+    cuts = []
+    for path in whole.glob("cut-*.png"):
+        with contextlib.suppress(OSError):
+            cuts.append((path.stat().st_mtime_ns, path))
+    for _, path in sorted(cuts)[:-MOST_CUTS]:
+        path.unlink(missing_ok=True)
 
 
 def _seen(chip: Chip) -> NDArray[np.bool_] | None:

@@ -40,6 +40,7 @@ MOST_ROWS: Final = 1000
 """Rows and refusals that are told one by one."""
 
 _LONGEST_NAME: Final = 80
+_MOST_NAME_BYTES: Final = 200
 _ODD: Final = re.compile(r"[^\w.()-]+")
 _room: Final = threading.BoundedSemaphore(AT_ONCE)
 
@@ -88,7 +89,9 @@ def plain_name(name: str) -> str:
     """
     last = name.replace("\\", "/").rpartition("/")[2]
     kept = _ODD.sub("_", last).lstrip(".-")
-    return kept[-_LONGEST_NAME:].lstrip(".-") or "upload"
+    # bytes: what a file system counts; the end says of what kind it is
+    cut = kept[-_LONGEST_NAME:].encode()[-_MOST_NAME_BYTES:].decode(errors="ignore")
+    return cut.lstrip(".-") or "upload"
 
 
 def take(upload: Upload, name: str, content: bytes) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from rsmonitor.io.stores.postgres import tables
 from rsmonitor.io.stores.postgres.books import PostgresRegister
 from rsmonitor.io.stores.postgres.connection import Address, PostgresConnection
 from rsmonitor.io.stores.postgres.ledger import PostgresLedger
+from rsmonitor.io.stores.postgres.schema import LEDGER_HERE
 
 if TYPE_CHECKING:
     from postgres_server import Server
@@ -187,6 +188,34 @@ def terminate(server: "Server") -> None:
     )
 
 
+def test_a_server_that_has_no_patience_is_no_damage(postgres: "Server") -> None:
+    ledger = PostgresLedger(postgres.address())
+    ledger.commit(FULL)
+
+    def dawdle() -> None:
+        with ledger.tables.writing() as connection:
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout TO 50")
+            time.sleep(0.3)
+            connection.execute("DELETE FROM site")
+
+    with pytest.raises(StoreUnreachableError, match=r"was lost.*Nothing of this"):
+        dawdle()
+    assert ledger.sites("demo") == FULL.sites
+
+
+def test_who_cannot_be_asked_for_being_busy_leaves_the_outcome_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = tables.PostgresTables(Address(url="postgresql:///office"), LEDGER_HERE)
+
+    def busy() -> None:
+        raise BusyError("canceled")
+
+    monkeypatch.setattr(place, "connected", busy)
+    monkeypatch.setattr(tables, "_ASKED_SECONDS", 0.3)
+    assert place._fate("7") is None  # noqa: SLF001 - no server says it on demand
+
+
 @pytest.mark.parametrize("step", [1, 4, 8, 12, -1])
 def test_connection_lost_in_a_commit_is_told_and_leaves_nothing(
     postgres: "Server", monkeypatch: pytest.MonkeyPatch, step: int
@@ -237,7 +266,7 @@ class Proxy:
         server.connect(self.behind)
         threading.Thread(target=self.answer, args=(server, client), daemon=True).start()
         while data := client.recv(65536):
-            if b"COMMIT" in data and not self.once.is_set():
+            if b"COMMIT\0" in data and not self.once.is_set():
                 self.once.set()
                 client.shutdown(socket.SHUT_RDWR)
                 if self.deliver:
@@ -349,6 +378,27 @@ def test_second_process_is_told_who_is_busy_until_that_one_is_killed(
         except BusyError:  # the server notices within a moment
             time.sleep(0.1)
     pytest.fail("the lock outlived its process")
+
+
+def test_a_lock_is_free_before_it_is_let_go_of(
+    postgres: "Server", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    ledger, late = PostgresLedger(postgres.address()), []
+
+    def closed_late(connection: object) -> None:
+        late.append(connection)
+
+    with monkeypatch.context() as patch:
+        # a server that hears only later that a connection was closed
+        patch.setattr(psycopg.Connection, "close", closed_late)
+        with ledger.lock("demo"):
+            pass
+        with ledger.lock("demo"):
+            pass
+    assert len(late) == 2
+    for connection in late:
+        connection.close()
 
 
 def test_a_run_whose_lock_was_lost_commits_nothing(postgres: "Server") -> None:

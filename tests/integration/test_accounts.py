@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -21,10 +22,11 @@ from typer.testing import CliRunner
 from rsmonitor.cli.accounts import app
 from rsmonitor.errors import ContractError
 from rsmonitor.io.foundation.passwords import HashCost, Hasher, draw_password
+from rsmonitor.io.stores.accounts_file import AccountsFile
 from rsmonitor.records.access import AccessRules
 from rsmonitor.records.account import Role, Scope
 from rsmonitor.wiring.accounts import Accounts
-from rsmonitor.wiring.logins import Refusal, Session
+from rsmonitor.wiring.logins import Logins, Refusal, Session
 
 ROOT = Path(__file__).parents[2]
 
@@ -156,6 +158,40 @@ def test_sessions_end_with_the_password_and_everything_with_the_account(
     assert accounts.of_session(again.secret) is accounts.of_token(token) is None
     assert isinstance(accounts.log_in("li", drawn, HERE), Refusal)
     assert accounts.tokens.all("li") == ()
+
+
+class _Meanwhile(Hasher):
+    def __init__(self, happens: Callable[[], object]) -> None:
+        super().__init__(CHEAP)
+        self._happens = happens
+
+    def fits(self, known: str | None, password: str) -> bool:
+        fits = super().fits(known, password)
+        self._happens()
+        return fits
+
+
+def test_the_password_before_begins_no_session_after_it_was_changed(
+    accounts: Accounts, tmp_path: Path, clock: TurnedClock
+) -> None:
+    def change() -> None:
+        clock.turn(seconds=1)
+        accounts.set_password("li")
+
+    def add_again() -> None:
+        accounts.store.remove("li")
+        clock.turn(seconds=1)
+        accounts.add("li", role=Role.BUREAU, scope=Scope.of(["36"]))
+
+    for happens in (change, add_again):
+        accounts.set_password("li", PASSWORDS["li"])
+        late = Logins(
+            AccountsFile(tmp_path / "web/accounts.sqlite", locks=tmp_path / "locks"),
+            clock=clock,
+            rules=AccessRules(),
+            hasher=_Meanwhile(happens),
+        )
+        assert isinstance(late.log_in("li", PASSWORDS["li"], HERE), Refusal)
 
 
 def test_a_hash_of_another_cost_is_made_anew_when_the_password_is_typed(

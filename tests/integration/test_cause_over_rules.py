@@ -1,7 +1,9 @@
 """The model that moves the rules: shipped, honest, reproducible, and the default."""
 
 import dataclasses
+import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sightings import sighting, square
 
+from rsmonitor.config import Settings, read_settings
 from rsmonitor.config.sections import ClassifySettings
 from rsmonitor.errors import ContractError
-from rsmonitor.io.stores.models import find_model, read_metadata
+from rsmonitor.io.stores.models import METADATA_FILE, find_model, read_metadata
 from rsmonitor.lab.cause_material import gather
 from rsmonitor.lab.cause_over_rules import SHOWN, over_rules
 from rsmonitor.lab.cause_over_rules_card import card
 from rsmonitor.lab.datasets import Places
 from rsmonitor.records.disturbance import Cause
 from rsmonitor.stages.classify import CauseModel, classify, moved
-from rsmonitor.wiring.causes import cause_model
+from rsmonitor.wiring.causes import WEIGHT, cause_model, digest_of
 
 FOLDER = find_model("cause/2")
 TOLD = read_metadata(FOLDER)
@@ -110,6 +113,47 @@ def test_a_model_of_several_causes_cannot_move_the_rules() -> None:
 
 
 # ------------------------------------------------------------------- what is told of it
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("field", ["medians", "centres", "precision", "threshold"])
+def test_numbers_that_are_none_do_not_make_everything_familiar(
+    shipped: CauseModel, field: str, value: float
+) -> None:
+    changed = np.array(getattr(shipped, field))
+    changed.flat[0] = value
+    given = float(changed) if field == "threshold" else changed
+    with pytest.raises(ContractError, match="finite"):
+        dataclasses.replace(shipped, **{field: given})
+
+
+def test_another_weight_is_another_model_to_whoever_asks_what_changes_results(
+    tmp_path: Path,
+) -> None:
+    digests = set()
+    for n, weight in enumerate((0.5, 0.25, 0.5)):
+        folder = Path(shutil.copytree(FOLDER, tmp_path / str(n)))
+        told = json.loads((folder / METADATA_FILE).read_text("utf-8"))
+        told["metrics"][WEIGHT] = weight
+        (folder / METADATA_FILE).write_text(json.dumps(told), "utf-8")
+        digests.add(digest_of(settings_with(tmp_path, str(folder))))
+    assert len(digests) == 2
+    assert digest_of(settings_with(tmp_path, "cause/2")) in digests
+    assert digest_of(settings_with(tmp_path, "rules-1")) is None
+    one = read_metadata(find_model("cause/1"))
+    assert digest_of(settings_with(tmp_path, "cause/1")) == one.sha256
+
+
+def settings_with(folder: Path, model: str) -> Settings:
+    path = folder / "settings.toml"
+    path.write_text(
+        '[district]\ncode = "demo"\nname_zh = "某县"\nname_en = "Some"\nbureau = "局"'
+        '\n[source]\nkind = "cube"\nfiles = ["cube.nc"]\n[history]\n'
+        'until = 2018-06-30\n[run]\nwork = "w"\nout = "o"\n'
+        f'[classify]\nmodel = "{model}"\n',
+        "utf-8",
+    )
+    return read_settings(path)
 
 
 def test_it_is_the_default_and_what_the_demo_shows_did_not_train_it() -> None:

@@ -6,6 +6,8 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_samples import FULL, LINE, NOW, alert, commit, done, event, everything, site
+from observed import every
 from postgres_server import running
 from rights import AT, delivery, right
 
@@ -342,7 +345,78 @@ def test_a_role_for_maps_sees_maps_and_nothing_else(
         reader.runs("demo")
 
 
+def test_a_reader_of_maps_cannot_look_behind_them_with_a_function_of_his_own(
+    postgres: "Server", address: Address, kept: PostgresLedger
+) -> None:
+    kept.append([special(1)])
+    schema, role = address.schema, f"peeps_{address.schema}"
+    postgres.psql(
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT USAGE ON SCHEMA {schema} TO {role}",
+        f"GRANT SELECT ON {schema}.site_map, {schema}.alert_map TO {role}",
+    )
+    psycopg = pytest.importorskip("psycopg")
+    heard: list[str] = []
+    with psycopg.connect(postgres.url(user=role)) as connection:
+        connection.add_notice_handler(lambda told: heard.append(told.message_primary))
+        connection.execute(
+            "CREATE FUNCTION pg_temp.tell(what text) RETURNS boolean LANGUAGE plpgsql "
+            "COST 0.0000001 AS $$ BEGIN RAISE NOTICE '%', what; RETURN true; END $$"
+        )
+        for view in ("site_map", "alert_map"):
+            query = f"SELECT * FROM {schema}.{view} WHERE pg_temp.tell(site_id)"  # noqa: S608
+            assert connection.execute(query).fetchall() == []
+    assert heard == []
+
+
 # ---------------------------------------------------------------- servers, databases
+
+
+@pytest.mark.parametrize("word", ["user", "default"])
+def test_a_schema_may_be_named_by_a_word_of_sql(postgres: "Server", word: str) -> None:
+    there = Address(url=postgres.url(), schema=word)
+    ledger, register = PostgresLedger(there), PostgresRegister(there)
+    ledger.commit(FULL)
+    register.import_licences(delivery(right()), at=AT, by="李华")
+    assert ledger.verify() == register.verify() == []
+    assert everything(PostgresLedger(there)) == everything(ledger)
+    told = postgres.psql(f'SELECT count(*) FROM "{word}".event')  # noqa: S608
+    assert told == f"{ledger.head()[0]}\n"
+
+
+def test_defaults_of_a_database_change_neither_numbers_nor_what_a_writer_sees(
+    postgres: "Server",
+) -> None:
+    postgres.psql("CREATE DATABASE strict")
+    postgres.psql(
+        "CREATE EXTENSION postgis",
+        "ALTER DATABASE strict SET extra_float_digits TO 0",
+        "ALTER DATABASE strict SET default_transaction_isolation TO 'serializable'",
+        "ALTER DATABASE strict SET default_transaction_read_only TO on",
+        database="strict",
+    )
+    there = Address(url=postgres.url("strict"), schema="strict")
+    ledger, book = PostgresLedger(there), PostgresObservations(there)
+    ledger.commit(FULL)
+    looks = every(10, [0.1 + 0.2, 2 / 3, 1 / 3])
+    book.keep("demo", looks, [])
+    assert book.of("demo") == tuple(looks)
+    with ThreadPoolExecutor(1) as others, ledger.tables.writing() as connection:
+        waiting = others.submit(ledger.append, [done(1)])
+        for _ in range(100):
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            if postgres.psql(waits) != "0\n":
+                break
+            time.sleep(0.05)
+        seq, prev = ledger.head()
+        digest = "f" * 64
+        connection.execute(
+            "INSERT INTO event (seq, prev_hash, hash, kind, at, who, body) "
+            "VALUES (?, ?, ?, 'k', 'a', 'w', '{}')",
+            (seq + 1, prev, digest),
+        )
+    (event_after,) = waiting.result()
+    assert (event_after.seq, event_after.prev_hash) == (seq + 2, digest)
 
 
 def test_an_owner_who_is_no_administrator_is_enough(postgres: "Server") -> None:
@@ -455,6 +529,8 @@ def test_over_the_network_it_takes_the_passfile_and_a_verified_certificate(
         ("postgresql://me@db.example.org/office", "verify-full"),
         ("host=a.example.org,localhost dbname=office", "verify-full"),
         ("postgresql://me@db.example.org/office?sslmode=prefer", "prefer"),
+        ("postgresql://me@/office?hostaddr=192.0.2.7", "verify-full"),
+        ("host=localhost hostaddr=192.0.2.7 dbname=office", "verify-full"),
         ("service=office", None),
         ("postgresql://me@localhost/office", None),
         ("postgresql:///office?host=/run/postgresql", None),
@@ -463,7 +539,7 @@ def test_over_the_network_it_takes_the_passfile_and_a_verified_certificate(
 def test_another_machine_is_believed_only_by_its_certificate(
     monkeypatch: pytest.MonkeyPatch, url: str, mode: str | None
 ) -> None:
-    for name in ("PGSSLMODE", "PGHOST", "PGSERVICE"):
+    for name in ("PGSSLMODE", "PGHOST", "PGHOSTADDR", "PGSERVICE"):
         monkeypatch.delenv(name, raising=False)
     assert arguments(Address(url=url)).get("sslmode") == mode
     monkeypatch.setenv("PGSSLMODE", "require")

@@ -201,9 +201,12 @@ def test_more_requests_than_are_worked_on_are_told_to_come_again(
         # one that is slow keeps nobody else out
         assert ask("203.0.113.1") == (429, "2")
         assert ask("203.0.113.2") == (200, None)
-        for each in waiting[3:]:
-            each.sendall(slow.replace(b".1\r\n", b".2\r\n"))
+        for number, each in enumerate(waiting[3:], start=1):
+            line = f"2001:db8:1:2::{number}".encode()
+            each.sendall(slow.replace(b"203.0.113.1", line))
         time.sleep(0.3)
+        # whoever has one address of IPv6 has all of its line
+        assert ask("2001:db8:1:2::9") == (429, "2")
         assert ask("203.0.113.3") == (503, "2")
         for each in waiting:
             each.close()

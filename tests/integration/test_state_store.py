@@ -488,3 +488,13 @@ def test_whether_anything_is_kept_of_a_line(store: StateStore) -> None:
     store.forget([kept], lines=[LINE])
     assert not store.holds(LINE)
     assert store.holds(OTHER_LINE)
+
+
+def test_a_folder_that_cannot_be_looked_into_is_not_taken_for_empty(
+    tmp_path: Path,
+) -> None:
+    store = SlotStateStore(tmp_path)
+    assert not store.holds("line")
+    (tmp_path / "line").write_text("not a folder")
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.holds("line")

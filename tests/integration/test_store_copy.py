@@ -1,5 +1,6 @@
 """``rsmonitor store copy``: the books moved from files to a server and back."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -259,6 +260,95 @@ def test_files_that_a_stopped_copy_left_are_finished(
     copied = copy_store(served, back)
     assert [part.new for part in copied.parts] == [False, True, True]
     assert said(back) == said(files)
+
+
+OLD = Path(__file__).parents[1] / "corpus" / "ledgers" / "schema1.sqlite"
+
+
+def test_a_ledger_of_the_first_schema_is_copied_beside_a_register(
+    files: Path, served: Path, tmp_path: Path, postgres: "Server"
+) -> None:
+    shutil.copy(OLD, tmp_path / "work" / "ledger.sqlite")
+    assert open_ledger(read_settings(files)).upgrade() is not None
+    copy_store(files, served)
+    assert not any(part.new for part in copy_store(files, served).parts)
+    address = postgres.address()
+    store = f'url = "{address.url}"\nschema = "{address.schema}"'
+    other = settings_in(tmp_path, "other", store=store)
+    back = settings_in(tmp_path, "back", work="w2", register='register = "r2.sqlite"')
+    copy_store(served, other)
+    copy_store(other, back)
+    with closing(sqlite3.connect(OLD)) as connection:
+        rows = connection.execute("SELECT alert_id FROM alert_version").fetchall()
+    ids = {alert_id for (alert_id,) in rows}
+    assert ids
+    for alert_id in ids:
+        said_of = [
+            open_ledger(read_settings(config)).versions(alert_id)
+            for config in (files, served, other, back)
+        ]
+        assert said_of == [said_of[0]] * 4
+    with closing(sqlite3.connect(tmp_path / "r2.sqlite")) as connection:
+        keys = connection.execute("SELECT key FROM meta").fetchall()
+    assert keys == [("schema_version",)]
+
+
+def test_a_file_that_came_meanwhile_stays(
+    files: Path, served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_store(files, served)
+    back = settings_in(tmp_path, "back", work="w2", register='register = "r2.sqlite"')
+    there, plain = open_ledger(read_settings(back)), copy_part
+
+    def overtaken(*given: object) -> object:
+        if not there.exists():
+            there.append([done()])
+        return plain(*given)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rsmonitor.io.stores.copying.copy_part", overtaken)
+        with pytest.raises(StoreError, match="somebody else"):
+            copy_store(served, back)
+    assert there.head()[0] == 1
+
+
+def test_a_journal_that_was_left_is_not_played_into_the_copy(
+    files: Path, served: Path, tmp_path: Path
+) -> None:
+    copy_store(files, served)
+    back = settings_in(tmp_path, "back", work="w2", register='register = "r2.sqlite"')
+    lost = tmp_path / "w2" / "ledger.sqlite"
+    open_ledger(read_settings(back)).append([done()])
+    journal = lost.with_name("ledger.sqlite-journal")
+    with closing(sqlite3.connect(lost, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")  # the journal counts at once
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE meta SET value = value || 'x'")
+        half = journal.read_bytes()
+    lost.unlink()
+    journal.write_bytes(half)
+    copy_store(served, back)
+    assert not journal.exists()
+    assert said(back) == said(files)
+
+
+def test_what_is_written_to_during_a_copy_is_not_copied(
+    files: Path, served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, ledger = copy_part, open_ledger(read_settings(files))
+
+    def disturbed(*given: object) -> object:
+        if ledger.head()[0] == 33:
+            ledger.append([done(2)])
+        return plain(*given)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rsmonitor.io.stores.postgres.copying.copy_part", disturbed)
+        with pytest.raises(StoreError, match="written to while it was copied"):
+            copy_store(files, served)
+    assert not open_ledger(read_settings(served)).exists()
+    copy_store(files, served)
+    assert said(served) == said(files)
 
 
 def test_nothing_is_copied_while_a_run_goes_on(files: Path, served: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,14 @@ from commands import ROOT
 from demo_run import Demos, shared_demos  # noqa: F401
 from PIL import Image
 from web_served import Served, serve
-from web_world import World
+from web_world import XUNWU, World, build
 
+from rsmonitor.config import read_districts
 from rsmonitor.io.stores.ledger import SqliteLedger
 from rsmonitor.records.account import Role, Scope
 from rsmonitor.stages.jurisdiction import County
+from rsmonitor.wiring import web_imagery
+from rsmonitor.wiring.shelf import Group
 from rsmonitor.wiring.web_imagery import ImageStore, seen_of
 from rsmonitor.wiring.web_sites import open_alert
 
@@ -167,11 +171,45 @@ def test_the_ground_of_the_map_is_for_those_who_see_the_district(
     assert served.ask(ground["url"], other).status == 404
 
 
+def test_the_parts_of_a_composite_are_bounded_however_many_scopes_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody makes tokens of parts of a scope, and each sees another part."""
+    monkeypatch.setattr(web_imagery, "MOST_CUTS", 3)
+    world = build(tmp_path / "world", each=2)
+    codes = [f"3607{number}" for number in range(21, 28)]
+    office = next(o for o in read_districts(world.config) if o.district.code == XUNWU)
+    district = replace(office.district, county_codes=tuple(codes))
+    group = Group(
+        number=0, offices=(replace(office, district=district),), ledger=world.ledger
+    )
+    group.__dict__["counties"] = tuple(
+        County(code=code, name=code, geometry=shapely.box(115, 24, 116, 25))
+        for code in codes
+    )
+    images = tmp_path / "images"
+    run = world.ledger.runs(XUNWU)[-1]
+    name = web_imagery._safe("b", XUNWU, run.run_id)  # noqa: SLF001 - as it names it
+    whole = images / name
+    whole.mkdir(parents=True)
+    Image.new("RGBA", (8, 8)).save(whole / "whole.png")
+    meta = {"bounds": [115.0, 24.0, 116.0, 25.0], "days": []}
+    (whole / "meta.json").write_text(json.dumps(meta))
+    store = ImageStore(images)
+
+    def cut(*areas: str) -> Path:
+        found = store.background(group, XUNWU, Scope(areas=areas))
+        assert found is not None
+        assert found[1].exists()
+        return found[1]
+
+    assert cut(codes[0], "52") == cut(codes[0], "53"), "the same ground"
+    parts = {cut(*codes[: number + 1]) for number in range(6)}
+    assert len(parts) == 6
+    assert len(list(whole.glob("cut-*.png"))) == 3
+
+
 def test_a_scope_sees_the_ground_of_its_counties_alone(served: Served) -> None:
-    from dataclasses import replace  # noqa: PLC0415 - here alone
-
-    from rsmonitor.wiring.shelf import Group  # noqa: PLC0415
-
     (group,) = served.service.shelf.groups
     office = group.offices[0]
     codes = ("360734", "441426")

@@ -22,7 +22,7 @@ from web_world import (
 from rsmonitor.config import read_districts
 from rsmonitor.io.stores.shelf import Shelf
 from rsmonitor.io.stores.shelf_query import Wanted
-from rsmonitor.io.stores.shelf_writing import areas_of
+from rsmonitor.io.stores.shelf_writing import Shelved, Source, areas_of, write_shelf
 from rsmonitor.records.account import Scope
 from rsmonitor.records.disturbance import Cause
 from rsmonitor.records.event import EventDraft, EventKind
@@ -30,6 +30,7 @@ from rsmonitor.records.finding import Finding, Judgement, body_of
 from rsmonitor.records.week import IsoWeek
 from rsmonitor.wiring.shelf import KeptShelf
 from rsmonitor.wiring.web_areas import session_areas, session_weeks
+from rsmonitor.wiring.web_downloads import find_package
 
 ALL = Wanted(areas=("*",))
 NEXT = IsoWeek(year=2026, week=47)
@@ -127,6 +128,93 @@ def test_readers_keep_the_old_one_until_they_are_done(
     assert len([first, *cursor.fetchall()]) == 16 + 12, "alerts and the other features"
     cursor.close()
     assert old.count(ALL) == 15
+
+
+class _Overtaken(Shelf):
+    """Is replaced by the next shelf between two questions of one answer."""
+
+    def _numbers(self, wanted: Wanted, after: str, most: int) -> list[tuple[str, int]]:
+        found = super()._numbers(wanted, after, most)
+        # another process, or another thread, is done with the next one
+        other = [_shelved(f"other {number}", PINGYUAN) for number in range(9)]
+        write_shelf(self.path, [_source(other)], anew=True)
+        return found
+
+
+def _shelved(item_id: str, county: str) -> Shelved:
+    return Shelved(
+        collection="alerts",
+        item_id=item_id,
+        codes=(county,),
+        feature=f'{{"id":"{item_id}"}}',
+        district=county,
+        box=(110.0, 20.0, 110.1, 20.1),
+    )
+
+
+def _source(items: list[Shelved]) -> Source:
+    return Source(source="0:a", signature="a", items=tuple(items))
+
+
+def test_a_page_is_of_one_shelf_though_the_next_one_comes_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """A number of a row on the next shelf may be that of somebody else's alert."""
+    path = tmp_path / "shelf.sqlite"
+    write_shelf(path, [_source([_shelved("mine", XUNWU)])], anew=True)
+    assert _Overtaken(path).page(Wanted(areas=(XUNWU,))) == [("mine", '{"id":"mine"}')]
+    assert Shelf(path).page(Wanted(areas=(XUNWU,))) == []
+
+
+def test_a_box_where_nothing_is_seen_is_as_cheap_as_an_empty_one(
+    tmp_path: Path,
+) -> None:
+    """How long an answer takes does not tell how much others have there."""
+    path = tmp_path / "shelf.sqlite"
+    mine = replace(_shelved("mine", XUNWU), box=(115.0, 24.0, 115.1, 24.1))
+    others = [_shelved(f"other {number}", PINGYUAN) for number in range(300)]
+    write_shelf(path, [_source([mine, *others])], anew=True)
+    shelf = Shelf(path)
+
+    def steps(box: tuple[float, float, float, float]) -> int:
+        wanted = Wanted(areas=(XUNWU,), box=box)
+        shelf.count(Wanted(areas=(XUNWU,)))
+        shelf.extent((XUNWU,))  # as asked once for each scope
+        connection, _ = shelf.connection()
+        taken = 0
+
+        def step() -> None:
+            nonlocal taken
+            taken += 1
+
+        connection.set_progress_handler(step, 1)
+        try:
+            assert shelf.page(wanted) == []
+        finally:
+            connection.set_progress_handler(None, 0)
+        return taken
+
+    assert steps((110.0, 20.0, 110.1, 20.1)) == steps((10.0, 20.0, 10.1, 20.1))
+
+
+def test_a_package_names_no_site_that_any_ledger_withholds(tmp_path: Path) -> None:
+    """Several ledgers may deliver into one folder."""
+    worlds = [build(tmp_path / name, each=2) for name in ("one", "two")]
+    shared = worlds[0].folder / "packages"
+    text = worlds[1].config.read_text(encoding="utf-8")
+    worlds[1].config.write_text(
+        text.replace('out = "packages"', f'out = "{shared}"'), encoding="utf-8"
+    )
+    offices = [
+        next(o for o in read_districts(w.config) if o.district.code == code)
+        for w, code in zip(worlds, (XUNWU, PINGYUAN), strict=True)
+    ]
+    kept = KeptShelf(offices, tmp_path / "shelf")
+    everything = Scope(areas=("*",))
+    assert find_package(kept, everything, "2026-W46", PINGYUAN) is not None
+    worlds[1].ledger.append([special_use(worlds[1].alerts[PINGYUAN][1].site.site_id)])
+    assert find_package(kept, everything, "2026-W46", PINGYUAN) is None
+    assert find_package(kept, everything, "2026-W46", XUNWU) is not None
 
 
 def test_an_alert_lies_in_every_area_of_its_codes_and_in_no_other(

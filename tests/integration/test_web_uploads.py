@@ -154,6 +154,14 @@ def test_a_name_becomes_a_plain_one(name: str, plain: str) -> None:
     assert plain_name(name) == plain
 
 
+def test_a_long_name_fits_into_a_folder_however_many_bytes_a_sign_has(
+    tmp_path: Path,
+) -> None:
+    name = plain_name("\U00020000" * 90 + ".csv")
+    (tmp_path / name).write_bytes(b"")  # file systems count bytes
+    assert name.endswith("\U00020000.csv")
+
+
 def test_a_process_that_takes_too_long_is_ended(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -348,6 +348,42 @@ def test_an_export_holds_what_is_seen_and_no_more(served: Served, world: World) 
     assert found == world.seen((XUNWU,))
 
 
+def test_a_zip_of_the_package_before_is_given_to_nobody(
+    served: Served, world: World
+) -> None:
+    """The folder is replaced first; the old zip may name what is withheld by now."""
+    folder = world.folder / "packages" / WEEK
+    path, token = f"/api/weeks/{WEEK}/{XUNWU}", served.token("*")
+    manifest = folder / XUNWU / "manifest.json"
+    before = manifest.read_bytes()
+    assert served.ask(f"{path}/package.zip", token).status == 200
+    manifest.write_bytes(before.replace(b'"revision": 1', b'"revision": 2'))
+    try:
+        assert served.ask(f"{path}/package.zip", token).status == 404
+        weeks = served.ask("/api/weeks", token).json["weeks"]
+        zips = {each["code"]: each["zip"] for each in weeks[0]["areas"]}
+        assert zips.pop(XUNWU) is None
+        assert all(zips.values())
+        assert served.ask(f"{path}/files/alerts.geojson", token).status == 200
+    finally:
+        manifest.write_bytes(before)
+    archive = folder / f"rsmonitor-{XUNWU}-{WEEK}.zip"
+    whole = archive.read_bytes()
+    for odd in (b"", b"PK", whole[: len(whole) // 2]):
+        archive.write_bytes(odd)
+        assert served.ask(f"{path}/package.zip", token).status == 404
+    archive.write_bytes(whole)
+
+
+def test_an_answer_is_packed_only_for_who_takes_it(served: Served) -> None:
+    for takes, coding in (("gzip", "gzip"), ("gzip;q=0", None), ("br", None)):
+        answer = served.ask(
+            "/api/alerts", served.token("*"), headers={"Accept-Encoding": takes}
+        )
+        assert answer.headers.get("content-encoding") == coding
+        assert answer.json["alerts"]
+
+
 def test_a_place_is_no_parameter_of_an_image(served: Served) -> None:
     """Imagery is asked for by alert or district: there is nothing else to ask by."""
     for path, _ in routes(served):

@@ -1,5 +1,6 @@
 """Who sees what: areas, codes, and the rules of names, tokens and waits."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -90,6 +91,14 @@ def test_what_two_scopes_both_see_is_what_each_of_them_sees(
     assert both == other.meet(one)
     assert both.within(one)
     assert both.within(other)
+
+
+def test_hundreds_of_counties_meet_within_what_a_request_may_take() -> None:
+    counties = [f"{36 + n // 90}{10 + n % 90}21" for n in range(MOST_AREAS)]
+    scope = Scope(areas=tuple(sorted(counties)))
+    begun = time.process_time()
+    assert scope.meet(scope) == scope
+    assert time.process_time() - begun < 0.1
 
 
 @given(SCOPES, SCOPES, st.lists(CODES, max_size=3))

@@ -46,7 +46,7 @@ class SessionStore:
         self._file = file
         self._rules = rules
 
-    def add(self, digest: bytes, owner: str, *, at: datetime) -> bool:
+    def add(self, digest: bytes, owner: str, *, at: datetime, password: str) -> bool:
         """
         Begin a session; the oldest ones of the same account end if there are many.
 
@@ -58,11 +58,13 @@ class SessionStore:
             `Account.name`.
         at : datetime
             Now, UTC.
+        password : str
+            Hash that the password fitted.
 
         Returns
         -------
         bool
-            False if the account is gone by now.
+            False if the account is gone by now, or has another password.
 
         Raises
         ------
@@ -75,8 +77,8 @@ class SessionStore:
             self._forget(connection, at)
             begun = connection.execute(
                 "INSERT INTO session SELECT ?1, name, ?2, ?2 FROM account "
-                "WHERE name = ?3",
-                (digest, written(at), owner),
+                "WHERE name = ?3 AND password = ?4",
+                (digest, written(at), owner, password),
             ).rowcount
             connection.execute(
                 "DELETE FROM session WHERE digest IN (SELECT digest FROM session "

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from rsmonitor.errors import StoreError
-from rsmonitor.io.foundation.files import rename_durably
+from rsmonitor.io.foundation.files import lock_file, rename_durably
 from rsmonitor.io.stores.database import SqliteTables
 from rsmonitor.io.stores.layout import Layout, Table
-from rsmonitor.io.stores.ledger_schema import OLDER_VERSIONS
+from rsmonitor.io.stores.ledger_schema import LEDGER, OLDER_VERSIONS
 from rsmonitor.io.stores.tables import Connection, Tables
 
 _ROWS_AT_A_TIME: Final = 1000
@@ -40,6 +40,9 @@ class Part:
 
     target: Tables
     """Where it shall be."""
+
+    verified: Content | None = None
+    """What the source held when it was verified; what it holds must still be that."""
 
 
 def content_of(tables: Tables, layout: Layout) -> Content:
@@ -104,7 +107,7 @@ def read_content(connection: Connection, layout: Layout, *, name: str) -> Conten
                 ) from error
             count += 1
         counts.append((table.name, count))
-    digest.update(f"{_older(connection)}\n".encode())
+    digest.update(f"{_older(connection, layout)}\n".encode())
     return Content(rows=tuple(counts), sha256=digest.hexdigest())
 
 
@@ -129,7 +132,7 @@ def copy_part(source: Connection, target: Connection, part: Part) -> Content:
     Raises
     ------
     StoreError
-        If the two are not the same afterwards.
+        If the two are not the same afterwards, or not what was verified.
     """
     layout = part.layout
     if layout.together:
@@ -138,12 +141,17 @@ def copy_part(source: Connection, target: Connection, part: Part) -> Content:
         for table in layout.tables:
             for rows in _pages(source, table):
                 target.executemany(_insert(table), rows)
-    older = _older(source)
+    older = _older(source, layout)
     if older is not None:
         target.execute(
             "INSERT INTO meta (key, value) VALUES (?, ?)", (OLDER_VERSIONS, older)
         )
     before = read_content(source, layout, name=part.source.name)
+    if part.verified not in {None, before}:
+        raise StoreError(
+            f"{layout.what}: {part.source.name} was written to while it was copied; "
+            "nothing was copied. Repeat it when nobody writes there"
+        )
     after = read_content(target, layout, name=part.target.name)
     if before != after:
         raise StoreError(
@@ -168,7 +176,8 @@ def copy_into_files(parts: Sequence[Part]) -> None:
     Raises
     ------
     StoreError
-        If a copy is not the same.
+        If a copy is not the same, or somebody made a file there meanwhile; that one
+        stays.
     OutputError
         If a file cannot be written.
     """
@@ -183,9 +192,18 @@ def copy_into_files(parts: Sequence[Part]) -> None:
         draft.create()
         with part.source.reading() as source, draft.writing() as writer:
             copy_part(source, writer, part)
-        drafts.append((draft.path, target.path))
-    for path, final in drafts:
-        rename_durably(path, final)
+        drafts.append((draft, target))
+    for draft, target in drafts:
+        # whoever makes an empty file there waits for the same lock
+        with lock_file(target.turn, what=f"making of {target.name}", wait=True):
+            if target.exists():
+                raise StoreError(
+                    f"{target.name} was made by somebody else meanwhile, and stays as "
+                    "it is; copy to an empty place"
+                )
+            # a journal that outlived its database would be played into the copy
+            Path(f"{target.path}-journal").unlink(missing_ok=True)
+            rename_durably(draft.path, target.path)
 
 
 def _copy_together(source: Connection, target: Connection, layout: Layout) -> None:
@@ -240,8 +258,10 @@ def _insert(table: Table) -> str:
     return f"INSERT INTO {table.name} ({columns}) VALUES ({marks})"  # noqa: S608 - constants
 
 
-def _older(connection: Connection) -> str | None:
+def _older(connection: Connection, layout: Layout) -> str | None:
     """Give up to where texts of alerts are of the first schema; None: nowhere."""
+    if layout.what != LEDGER.what:
+        return None  # on a server all books share one table of such words
     row = connection.execute(
         "SELECT value FROM meta WHERE key = ?", (OLDER_VERSIONS,)
     ).fetchone()

@@ -49,7 +49,7 @@ class SqliteTables:
 
     def __init__(self, path: Path, *, turn: Path, layout: Layout) -> None:
         self.path = path
-        self._turn = turn
+        self.turn = turn
         self.layout = layout
 
     @property
@@ -72,7 +72,7 @@ class SqliteTables:
             For a draft that is renamed when it is whole.
         """
         path = self.path.with_name(f".{self.path.name}{suffix}")
-        return SqliteTables(path, turn=self._turn, layout=self.layout)
+        return SqliteTables(path, turn=self.turn, layout=self.layout)
 
     def exists(self) -> bool:
         """Say whether there is a file."""
@@ -93,11 +93,11 @@ class SqliteTables:
 
     def create(self) -> None:
         """Make an empty file; see `create`."""
-        create(self.path, turn=self._turn, layout=self.layout)
+        create(self.path, turn=self.turn, layout=self.layout)
 
     def upgrade(self) -> Path | None:
         """Bring an older file up to date; see `upgrade`."""
-        return upgrade(self.path, turn=self._turn, layout=self.layout)
+        return upgrade(self.path, turn=self.turn, layout=self.layout)
 
     @contextlib.contextmanager
     def reading(self, *, older: bool = False) -> Iterator[sqlite3.Connection]:

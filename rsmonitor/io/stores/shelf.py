@@ -6,7 +6,7 @@ moved into its place, and whoever reads the old one is done with it first.
 
 import heapq
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -131,17 +131,18 @@ class Shelf(ShelfDoor):
         StoreError
             If there is no shelf, or it is damaged.
         """
-        found = self._numbers(wanted, after, most)
-        if not found:
-            return []
-        marks = ",".join("?" * len(found))
-        texts = dict(
-            self.rows(
-                f"SELECT number, {'brief' if brief else 'feature'} FROM document "  # noqa: S608 - ours
-                f"WHERE number IN ({marks})",
-                *(number for _, number in found),
+        with self.one():
+            found = self._numbers(wanted, after, most)
+            if not found:
+                return []
+            marks = ",".join("?" * len(found))
+            texts = dict(
+                self.rows(
+                    f"SELECT number, {'brief' if brief else 'feature'} FROM document "  # noqa: S608 - ours
+                    f"WHERE number IN ({marks})",
+                    *(number for _, number in found),
+                )
             )
-        )
         return [(item_id, texts[number]) for item_id, number in found]
 
     def ids(self, wanted: Wanted, *, most: int) -> list[str]:
@@ -165,7 +166,8 @@ class Shelf(ShelfDoor):
         StoreError
             If there is no shelf, or it is damaged.
         """
-        return [item_id for item_id, _ in self._numbers(wanted, "", most)]
+        with self.one():
+            return [item_id for item_id, _ in self._numbers(wanted, "", most)]
 
     def sources_of(self, ids: Sequence[str]) -> dict[str, list[str]]:
         """
@@ -270,17 +272,18 @@ class Shelf(ShelfDoor):
         StoreError
             If there is no shelf, or it is damaged.
         """
-        rows = self.rows(
-            "SELECT i.number, i.item_id, i.source, i.district, i.site_id, i.version, "
-            "d.feature FROM place AS p JOIN item AS i USING (number) "
-            "JOIN document AS d USING (number) WHERE p.collection = ? AND p.item_id = ?"
-            " AND p.area IN (SELECT value FROM json_each(?)) LIMIT 1",
-            *(collection, item_id, json.dumps(areas)),
-        )
-        if not rows:
-            return None
-        number, found_id, source, district, site_id, version, feature = rows[0]
-        codes = self.rows("SELECT code FROM code WHERE number = ?", number)
+        with self.one():
+            rows = self.rows(
+                "SELECT i.number, i.item_id, i.source, i.district, i.site_id, "
+                "i.version, d.feature FROM place AS p JOIN item AS i USING (number) "
+                "JOIN document AS d USING (number) WHERE p.collection = ? AND "
+                "p.item_id = ? AND p.area IN (SELECT value FROM json_each(?)) LIMIT 1",
+                *(collection, item_id, json.dumps(areas)),
+            )
+            if not rows:
+                return None
+            number, found_id, source, district, site_id, version, feature = rows[0]
+            codes = self.rows("SELECT code FROM code WHERE number = ?", number)
         return Found(
             number=number,
             item_id=found_id,
@@ -422,9 +425,21 @@ class Shelf(ShelfDoor):
     def _where(self, wanted: Wanted) -> tuple[str, dict[str, Any]]:
         """Say in SQL what is wanted of one area."""
         boxes = () if wanted.box is None else boxes_of(wanted.box)
-        return where_of(wanted, boxes, self._near(boxes) if boxes else None)
+        near = self._near(self._within(boxes, wanted)) if boxes else None
+        return where_of(wanted, boxes, near)
 
-    def _near(self, boxes: Sequence[Box]) -> list[int] | None:
+    def _within(self, boxes: Sequence[Box], wanted: Wanted) -> Iterator[Box]:
+        """Cut boxes to where anything is seen: what lies elsewhere takes no time."""
+        extent, _ = self.extent(wanted.areas, wanted.collection)
+        if extent is None:
+            return
+        for box in boxes:
+            west, south = max(box[0], extent[0]), max(box[1], extent[1])
+            east, north = min(box[2], extent[2]), min(box[3], extent[3])
+            if west <= east and south <= north:
+                yield west, south, east, north
+
+    def _near(self, boxes: Iterable[Box]) -> list[int] | None:
         """Ask the R-tree; None where it names too many."""
         found: set[int] = set()
         for west, south, east, north in boxes:

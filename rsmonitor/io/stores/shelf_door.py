@@ -1,9 +1,10 @@
 """The door to a shelf: a connection for each thread, and what was asked before."""
 
+import contextlib
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -41,6 +42,32 @@ class ShelfDoor:
             return False
         return connection is not None
 
+    @contextlib.contextmanager
+    def one(self) -> Iterator[tuple[int, int]]:
+        """
+        Keep this thread at one shelf, though another may be moved into its place.
+
+        The number of a row means something on its own shelf only: on the next one
+        it may be that of an alert which nobody asked for.
+
+        Yields
+        ------
+        tuple of int
+            Which shelf it is.
+
+        Raises
+        ------
+        StoreError
+            If there is no shelf, or it is damaged.
+        """
+        _, generation = self.connection()
+        outer = getattr(self._own, "stays", False)
+        self._own.stays = True
+        try:
+            yield generation
+        finally:
+            self._own.stays = outer
+
     def remembered(self, key: object, ask: Callable[[], _T]) -> _T:
         """
         Answer from memory what was asked of the same shelf before.
@@ -57,13 +84,13 @@ class ShelfDoor:
         object
             The answer.
         """
-        _, generation = self.connection()
-        with self._turn:
-            if (generation, key) in self._known:
-                self._known.move_to_end((generation, key))
-                known: _T = self._known[generation, key]
-                return known
-        answer = ask()
+        with self.one() as generation:
+            with self._turn:
+                if (generation, key) in self._known:
+                    self._known.move_to_end((generation, key))
+                    known: _T = self._known[generation, key]
+                    return known
+            answer = ask()
         with self._turn:
             self._known[generation, key] = answer
             while len(self._known) > _REMEMBERED:
@@ -104,7 +131,7 @@ class ShelfDoor:
 
     def connection(self) -> tuple[sqlite3.Connection, tuple[int, int]]:
         """
-        Give this thread's connection to the shelf that is shown now.
+        Give this thread's connection to the shelf that is shown now, or within `one`.
 
         Returns
         -------
@@ -118,6 +145,8 @@ class ShelfDoor:
         StoreError
             If there is no shelf, or it is damaged.
         """
+        if getattr(self._own, "stays", False):
+            return self._own.connection, self._own.generation
         try:
             stat = self.path.stat()
         except OSError as error:

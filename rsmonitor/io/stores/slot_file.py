@@ -265,8 +265,8 @@ class SlotFile:
         if stat.S_ISDIR(status.st_mode):
             raise StoreError(
                 f"state {self._path} is a folder: earlier builds kept it so, and it is "
-                "not read any more; start with an empty work folder, state is built "
-                "anew from the scenes"
+                "not read any more; delete the folder state: it is computed again "
+                "from the scenes"
             )
         size = status.st_size if stat.S_ISREG(status.st_mode) else 0
         start = self._fetch(0, min(size, _FIRST)).tobytes()

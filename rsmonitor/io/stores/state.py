@@ -7,6 +7,7 @@ there, so a run that dies half way leaves nothing to repair.
 """
 
 import contextlib
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ from typing import Final, cast, get_args
 
 import numpy as np
 
-from rsmonitor.errors import ContractError, OutputError
+from rsmonitor.errors import ContractError, OutputError, StoreError
 from rsmonitor.io.foundation.files import make_folder
 from rsmonitor.io.stores.slot_file import SlotFile, write_slot
 from rsmonitor.io.stores.slot_format import Layout, State
@@ -184,9 +185,20 @@ class SlotStateStore:
         ------
         ContractError
             If a line is no plain name.
+        StoreError
+            If its folder cannot be read: what is out of sight is not gone.
         """
         top = self._root / _checked("line", line)
-        return any(path.is_file() for path in top.rglob("*"))
+
+        def tell(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                raise StoreError(
+                    f"{error.filename} cannot be read: {error.strerror}; look for the "
+                    "right to read there"
+                ) from error
+
+        # not rglob, which passes over folders that it may not read
+        return any(files for _, _, files in os.walk(top, onerror=tell))
 
     def forget(self, keep: Iterable[SlotPointer], *, lines: Iterable[str]) -> None:
         """

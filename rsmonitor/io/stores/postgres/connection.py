@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     import psycopg
 
 SCHEMA: Final = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,47}")
-"""Names that a schema of ours may have: they need no quotes anywhere."""
+"""Names that a schema of ours may have; a word of SQL among them needs quotes."""
 
 _CONNECT_SECONDS: Final = 10
 _LOCALHOST: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _BUSY: Final = frozenset({"55P03", "40P01", "40001", "57014"})
-_LOST: Final = ("08", "57P")
+_LOST: Final = ("08", "57P", "25P03", "25P04")
 _CANNOT_WRITE: Final = ("42501", "25006", "53", "58")
 
 
@@ -49,6 +49,11 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.url}, schema {self.schema}"
+
+    @property
+    def quoted(self) -> str:
+        """The schema as SQL takes it, whatever word it is."""
+        return f'"{self.schema}"'
 
 
 class PostgresConnection:
@@ -115,16 +120,31 @@ class PostgresConnection:
         read_only : bool
             True sees one instant and cannot write.
         """
-        how = "ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else "READ WRITE"
-        self.execute(f"BEGIN {how}")
+        # a writer that waited must see what was written meanwhile, whatever default the
+        # database has
+        how = "REPEATABLE READ READ ONLY" if read_only else "READ COMMITTED READ WRITE"
+        self.execute(f"BEGIN ISOLATION LEVEL {how}")
 
     def undo(self) -> None:
         """End a transaction, if one is open and the server still there."""
+        self.release("ROLLBACK")
+
+    def release(self, query: str, *values: object) -> None:
+        """
+        Let go of something, which a lost connection has let go of already.
+
+        Parameters
+        ----------
+        query : str
+            With a question mark for each value.
+        *values : object
+            The values.
+        """
         import psycopg  # noqa: PLC0415 - optional
 
         with contextlib.suppress(psycopg.Error):
             if not self.raw.closed:
-                self.execute("ROLLBACK")
+                self.execute(query, values)
 
 
 @contextlib.contextmanager
@@ -177,8 +197,10 @@ def connected(address: Address, what: str) -> Iterator[PostgresConnection]:
         ) from error
     with contextlib.closing(raw), _explaining(address, what):
         raw.execute(
-            f"SET search_path TO {address.schema}; SET tcp_keepalives_idle TO 30; "
-            "SET tcp_keepalives_interval TO 10; SET tcp_keepalives_count TO 3".encode()
+            f"SET search_path TO {address.quoted}; SET tcp_keepalives_idle TO 30; "
+            "SET tcp_keepalives_interval TO 10; SET tcp_keepalives_count TO 3; "
+            # numbers as they are, whatever default the database has
+            "SET extra_float_digits TO 1".encode()
         )
         yield PostgresConnection(raw)
 
@@ -281,7 +303,10 @@ def _is_elsewhere(given: dict[str, Any]) -> bool:
     """Say whether an address names another machine and nothing says how to trust it."""
     if given.get("service") or os.environ.get("PGSERVICE"):
         return False
-    hosts = str(given.get("host") or os.environ.get("PGHOST") or "").split(",")
+    # a numeric address is what libpq connects to, whatever the name is
+    numeric = given.get("hostaddr") or os.environ.get("PGHOSTADDR")
+    named = given.get("host") or os.environ.get("PGHOST")
+    hosts = str(numeric or named or "").split(",")
     return "PGSSLMODE" not in os.environ and any(
         host and not host.startswith(("/", "@")) and host not in _LOCALHOST
         for host in hosts

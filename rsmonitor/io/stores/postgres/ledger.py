@@ -70,6 +70,8 @@ class PostgresLedger(StoredLedger):
                 yield
             finally:
                 del self._sessions[district]
+                # free before this returns: a server notices a closed connection later
+                connection.release(f"SELECT pg_advisory_unlock({_KEY})", key)
 
     def _fence(self, connection: Connection, district: str) -> None:
         """Refuse to commit a run whose lock was lost: another may have begun since."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from rsmonitor.errors import OutputError, StoreError, StoreUnreachableError
+from rsmonitor.errors import RsmonitorError, StoreError, StoreUnreachableError
 from rsmonitor.io.stores.database import found_problems
 from rsmonitor.io.stores.layout import Layout
 from rsmonitor.io.stores.postgres.connection import (
@@ -150,11 +150,11 @@ class PostgresTables:
             "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = ?)",
             self.address.schema,
         ):
-            connection.execute(f"CREATE SCHEMA {self.address.schema}")
+            connection.execute(f"CREATE SCHEMA {self.address.quoted}")
         for script in (SHARED, self.layout.schema):
             connection.execute(
                 script.replace("{postgis}", postgis).replace(
-                    "{schema}", self.address.schema
+                    "{schema}", self.address.quoted
                 )
             )
         connection.execute(
@@ -335,7 +335,7 @@ class PostgresTables:
     def _version(self, connection: PostgresConnection) -> str | None:
         """Give the schema version of the tables; None where they were never made."""
         if _one(
-            connection, "SELECT to_regclass(?)::text", f"{self.address.schema}.meta"
+            connection, "SELECT to_regclass(?)::text", f"{self.address.quoted}.meta"
         ):
             found = _one(connection, "SELECT value FROM meta WHERE key = ?", self._key)
             return None if found is None else str(found)
@@ -401,7 +401,7 @@ class PostgresTables:
         """Ask what became of a transaction whose end was not heard; None: not known."""
         until = time.monotonic() + _ASKED_SECONDS
         while time.monotonic() < until:
-            with contextlib.suppress(StoreUnreachableError, OutputError, StoreError):
+            with contextlib.suppress(RsmonitorError):
                 with self.connected() as connection:
                     fate = _one(connection, "SELECT pg_xact_status(?::xid8)", xid)
                     if fate == "in progress":
