@@ -13,7 +13,6 @@ that it has not seen.
 """
 
 import hashlib
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,12 +23,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rsmonitor.io.foundation.files import make_folder, write_atomic
 from rsmonitor.io.stores.models import (
-    CARD_FILE,
-    METADATA_FILE,
-    MODEL_FILE,
     canonical,
+    write_model,
 )
 from rsmonitor.lab.cause_judging import (
     FOREST_NDVI,
@@ -270,19 +266,12 @@ def write(trained: TrainedOverRules, folder: Path) -> list[Path]:
     OutputError
         If the folder cannot be written.
     """
-    make_folder(folder)
-    content = json.dumps(
-        trained.metadata.as_json(), indent=1, ensure_ascii=False, allow_nan=False
+    return write_model(
+        folder,
+        data=trained.data,
+        metadata=trained.metadata,
+        card=card(trained.metadata),
     )
-    files = {
-        MODEL_FILE: trained.data,
-        CARD_FILE: card(trained.metadata).encode(),
-        # last: a model without metadata is not loaded
-        METADATA_FILE: (content + "\n").encode(),
-    }
-    for name, data in files.items():
-        write_atomic(folder / name, data)
-    return [folder / name for name in files]
 
 
 def _trains(material: Material) -> NDArray[np.bool_]:

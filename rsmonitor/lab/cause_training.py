@@ -5,7 +5,6 @@ without the fold that is judged. The rules are asked about the same objects.
 """
 
 import hashlib
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from rsmonitor.io.foundation.files import make_folder, write_atomic
 from rsmonitor.io.stores.models import (
-    CARD_FILE,
-    METADATA_FILE,
-    MODEL_FILE,
     canonical,
+    write_model,
 )
 from rsmonitor.lab.cause_card import card
 from rsmonitor.lab.cause_judging import measures
@@ -158,19 +154,12 @@ def write(trained: Trained, folder: Path) -> list[Path]:
     OutputError
         If the folder cannot be written.
     """
-    make_folder(folder)
-    content = json.dumps(
-        trained.metadata.as_json(), indent=1, ensure_ascii=False, allow_nan=False
+    return write_model(
+        folder,
+        data=trained.data,
+        metadata=trained.metadata,
+        card=card(trained.metadata),
     )
-    files = {
-        MODEL_FILE: trained.data,
-        CARD_FILE: card(trained.metadata).encode(),
-        # last: a model without metadata is not loaded
-        METADATA_FILE: (content + "\n").encode(),
-    }
-    for name, data in files.items():
-        write_atomic(folder / name, data)
-    return [folder / name for name in files]
 
 
 def _written(estimator: Any) -> bytes:  # noqa: ANN401 - scikit-learn has no types

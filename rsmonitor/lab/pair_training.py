@@ -5,7 +5,6 @@ without the fold that is judged.
 """
 
 import hashlib
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rsmonitor.io.foundation.files import make_folder, write_atomic
-from rsmonitor.io.stores.models import CARD_FILE, METADATA_FILE, MODEL_FILE
+from rsmonitor.io.stores.models import write_model
 from rsmonitor.lab.pair_card import card
 from rsmonitor.lab.pair_folds import FOLDS, NEIGHBOUR_KM
 from rsmonitor.lab.pair_material import Material, gather
@@ -178,19 +176,12 @@ def write(trained: Trained, folder: Path) -> list[Path]:
     OutputError
         If the folder cannot be written.
     """
-    make_folder(folder)
-    content = json.dumps(
-        trained.metadata.as_json(), indent=1, ensure_ascii=False, allow_nan=False
+    return write_model(
+        folder,
+        data=trained.data,
+        metadata=trained.metadata,
+        card=card(trained.metadata),
     )
-    files = {
-        MODEL_FILE: trained.data,
-        CARD_FILE: card(trained.metadata).encode(),
-        # last: a model without metadata is not loaded
-        METADATA_FILE: (content + "\n").encode(),
-    }
-    for name, data in files.items():
-        write_atomic(folder / name, data)
-    return [folder / name for name in files]
 
 
 def suspicious(trained: Trained, most: int = 40) -> list[dict[str, Any]]:

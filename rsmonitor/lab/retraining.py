@@ -6,7 +6,6 @@ over.
 """
 
 import hashlib
-import json
 import platform
 from collections import Counter
 from collections.abc import Callable
@@ -19,13 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rsmonitor.errors import OutputError
-from rsmonitor.io.foundation.files import make_folder, write_atomic
 from rsmonitor.io.stores.models import (
-    CARD_FILE,
     METADATA_FILE,
-    MODEL_FILE,
     canonical,
     read_metadata,
+    write_model,
 )
 from rsmonitor.lab.cause_material import FEATURES, fitted
 from rsmonitor.lab.retraining_card import card
@@ -325,19 +322,12 @@ def write(retrained: Retrained, folder: Path) -> list[Path]:
                 f"{folder} holds {there.model_id}, another model that alerts may name; "
                 "give another folder with --out"
             )
-    make_folder(folder)
-    content = json.dumps(
-        retrained.metadata.as_json(), indent=1, ensure_ascii=False, allow_nan=False
+    return write_model(
+        folder,
+        data=retrained.data,
+        metadata=retrained.metadata,
+        card=card(retrained.metadata),
     )
-    files = {
-        MODEL_FILE: retrained.data,
-        CARD_FILE: card(retrained.metadata).encode(),
-        # last: a model without metadata is not loaded
-        METADATA_FILE: (content + "\n").encode(),
-    }
-    for name, data in files.items():
-        write_atomic(folder / name, data)
-    return [folder / name for name in files]
 
 
 def _seen(material: OwnMaterial, in_use: InUse) -> NDArray[np.bool_]:

@@ -6,14 +6,14 @@ from typing import Any, Final
 from rsmonitor.errors import ContractError, StoreError
 from rsmonitor.io.stores.commit import chain_problems
 from rsmonitor.io.stores.ledger_verification import changed_versions
-from rsmonitor.io.stores.tables import Tables
+from rsmonitor.io.stores.tables import Stored
 from rsmonitor.records.event import GENESIS, Event
 from rsmonitor.records.finding import withheld_by
 
 _EVENTS_AT_A_TIME: Final = 1000
 
 
-class ChainReader:
+class ChainReader(Stored):
     """The chain of a ledger; one that does not exist reads as an empty one.
 
     Every call connects anew, so an instance may be used from several threads.
@@ -23,36 +23,6 @@ class ChainReader:
     tables : Tables
         Where it is.
     """
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    @property
-    def tables(self) -> Tables:
-        """What holds it."""
-        return self._tables
-
-    @property
-    def name(self) -> str:
-        """Where it is, for messages."""
-        return self._tables.name
-
-    def exists(self) -> bool:
-        """
-        Say whether anything was ever committed to it.
-
-        Returns
-        -------
-        bool
-            False also for one that was lost.
-
-        Raises
-        ------
-        StoreError
-            If the place can be reached and not read; `StoreUnreachableError` if it
-            cannot be reached.
-        """
-        return self._tables.exists()
 
     def events(self) -> Iterator[Event]:
         """

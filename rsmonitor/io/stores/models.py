@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import rsmonitor
 from rsmonitor.errors import ContractError, StoreError
+from rsmonitor.io.foundation.files import make_folder, write_atomic
 from rsmonitor.records.model import ModelMetadata
 
 MODEL_FILE: Final = "model.skops"
@@ -183,6 +184,48 @@ def find_model(which: str | Path) -> Path:
         f"no model {which}: it is neither a folder nor a name or name/version in "
         f"{shipped}"
     )
+
+
+def write_model(
+    folder: Path, *, data: bytes, metadata: ModelMetadata, card: str
+) -> list[Path]:
+    """
+    Write a model as the store reads it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where; made if missing. Files of those names are replaced.
+    data : bytes
+        The model, as skops writes it.
+    metadata : ModelMetadata
+        What is known of it; its checksum is that of `data`.
+    card : str
+        What people should know of it, Markdown.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    """
+    make_folder(folder)
+    known = json.dumps(
+        metadata.as_json(), indent=1, ensure_ascii=False, allow_nan=False
+    )
+    files = {
+        MODEL_FILE: data,
+        CARD_FILE: card.encode(),
+        # last: a model without metadata is not loaded
+        METADATA_FILE: f"{known}\n".encode(),
+    }
+    for name, content in files.items():
+        write_atomic(folder / name, content)
+    return [folder / name for name in files]
 
 
 def shipped_models() -> Path:

@@ -13,7 +13,7 @@ from rsmonitor.errors import ContractError
 from rsmonitor.io.stores.codec import decode, decode_text, encode_text
 from rsmonitor.io.stores.database import SqliteTables
 from rsmonitor.io.stores.layout import Layout, Table
-from rsmonitor.io.stores.tables import Tables
+from rsmonitor.io.stores.tables import Stored
 from rsmonitor.records.lifecycle import HistoryCurve, Observation
 
 _COLUMNS: Final = (
@@ -89,7 +89,7 @@ _KEEP_CURVE: Final = (
 )
 
 
-class StoredObservations:
+class StoredObservations(Stored):
     """Observations in a database; satisfies `rsmonitor.interfaces.Diary`.
 
     Nothing is made before the first row; a diary that does not exist reads as an empty
@@ -100,14 +100,6 @@ class StoredObservations:
     tables : Tables
         Where they are.
     """
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    @property
-    def tables(self) -> Tables:
-        """What holds it."""
-        return self._tables
 
     def held(self, district: str) -> Mapping[str, Mapping[str, str]]:
         """

@@ -28,7 +28,7 @@ from rsmonitor.io.stores.register_history import (
 from rsmonitor.io.stores.register_plan import Held, planned, require_entry, wanted
 from rsmonitor.io.stores.register_schema import REGISTER
 from rsmonitor.io.stores.snapshot import said_by, snapshot_of, unsaid
-from rsmonitor.io.stores.tables import Connection, Tables
+from rsmonitor.io.stores.tables import Connection, Stored
 from rsmonitor.records.event import canonical_json
 from rsmonitor.records.licence import (
     SHANGHAI,
@@ -43,7 +43,7 @@ _R = TypeVar("_R", Licence, Completeness, ProducingList, Entry)
 _Key = tuple[str, str]
 
 
-class StoredRegister:
+class StoredRegister(Stored):
     """A register in a database; satisfies `rsmonitor.interfaces.LicenceRegister`.
 
     Nothing is made before the first act; a register that does not exist reads as an
@@ -54,36 +54,6 @@ class StoredRegister:
     tables : Tables
         Where it is.
     """
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    @property
-    def tables(self) -> Tables:
-        """What holds it."""
-        return self._tables
-
-    @property
-    def name(self) -> str:
-        """Where it is, for messages."""
-        return self._tables.name
-
-    def exists(self) -> bool:
-        """
-        Say whether anything was ever written to it.
-
-        Returns
-        -------
-        bool
-            False also for one that was lost.
-
-        Raises
-        ------
-        StoreError
-            If the place can be reached and not read; `StoreUnreachableError` if it
-            cannot be reached.
-        """
-        return self._tables.exists()
 
     def snapshot(self, on: datetime | None = None) -> RegisterSnapshot:
         """

@@ -69,3 +69,43 @@ class Tables(Protocol):
 
     def problems(self) -> list[str]:
         """List damage, rows without their parent, and triggers that are gone."""
+
+
+class Stored:
+    """What is kept in tables: base of ledger, register and diary.
+
+    Parameters
+    ----------
+    tables : Tables
+        Where it is.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    @property
+    def tables(self) -> Tables:
+        """What holds it."""
+        return self._tables
+
+    @property
+    def name(self) -> str:
+        """Where it is, for messages."""
+        return self._tables.name
+
+    def exists(self) -> bool:
+        """
+        Say whether anything was ever written to it.
+
+        Returns
+        -------
+        bool
+            False also for one that was lost.
+
+        Raises
+        ------
+        StoreError
+            If the place can be reached and not read; `StoreUnreachableError` if it
+            cannot be reached.
+        """
+        return self._tables.exists()
