@@ -314,7 +314,9 @@ def test_state_of_earlier_builds_is_refused_by_name_and_written_over(
     old.mkdir()
     (old / "zarr.json").write_text("{}")
     (old / "c.0.0.0").touch()
-    with pytest.raises(StoreError, match=r"earlier builds.*computed again from the scenes"):
+    with pytest.raises(
+        StoreError, match=r"earlier builds.*computed again from the scenes"
+    ):
         store.read(replace(truth, slot=1))
     new = write(store, evidence(1), truth)
     np.testing.assert_array_equal(store.read(new), evidence(1))
