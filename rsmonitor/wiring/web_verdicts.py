@@ -8,6 +8,7 @@ import json
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -75,6 +76,21 @@ class _OneSite(StoredLedger):
     def __init__(self, opened: Opened, head: tuple[int, str]) -> None:
         super().__init__(opened.group.ledger.tables)
         self._opened, self._at = opened, head
+
+    def _held(self, district: str) -> AbstractContextManager[None]:
+        """Hold a district of the whole ledger."""
+        return self._opened.group.ledger.lock(district)
+
+    def upgrade(self) -> Path | None:
+        """
+        Bring the whole ledger to the schema of today.
+
+        Returns
+        -------
+        Path or None
+            As the ledger itself gives it.
+        """
+        return self._opened.group.ledger.upgrade()
 
     def head(self) -> tuple[int, str]:
         """

@@ -1,6 +1,7 @@
 """The ledger: one transaction a run, one chain of events; here in a SQLite file."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,7 +27,7 @@ from rsmonitor.records.event import GENESIS, Event, EventDraft
 from rsmonitor.records.run import RunCommit
 
 
-class StoredLedger(LedgerReader):
+class StoredLedger(LedgerReader, ABC):
     """A ledger in a database; what SQLite and PostgreSQL have in common.
 
     Nothing is made before the first commit; a ledger that does not exist reads as an
@@ -64,10 +65,11 @@ class StoredLedger(LedgerReader):
             )
         return self._held(district)
 
+    @abstractmethod
     def _held(self, district: str) -> AbstractContextManager[None]:
         """Hold a district whose name is plain."""
-        raise NotImplementedError
 
+    @abstractmethod
     def upgrade(self) -> Path | None:
         """
         Bring a ledger of an older version to the schema of today.
@@ -85,7 +87,6 @@ class StoredLedger(LedgerReader):
         OutputError
             If it cannot be written.
         """
-        raise NotImplementedError
 
     def retire(self, lines: Iterable[str]) -> None:
         """
